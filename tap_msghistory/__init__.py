@@ -1,0 +1,1 @@
+"""Singer tap for the message histories of edna Pulse and of the Qlara partner gateway."""

@@ -1,0 +1,72 @@
+"""edna Pulse: `POST api/messages/history`.
+
+Source: the vendor's page "Requesting message history" (April 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tap_msghistory.apis.base import Complaint, Page, Request, as_rows, parse_json
+from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.timestamps import MILLISECOND, to_text
+from tap_msghistory.windows import Order, Window
+
+
+@dataclass(frozen=True, slots=True)
+class EdnaHistory:
+    """The history of one edna account, narrowed by `filters` (request properties)."""
+
+    base_url: str
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+    vendor: ClassVar[str] = "edna"
+    complaints: ClassVar[tuple[Complaint, ...]] = (
+        Complaint(401, "Api key not found", "check edna_api_key"),
+        Complaint(401, "", "check edna_api_key"),
+        Complaint(403, "", "check that edna_api_key may read message histories"),
+        Complaint(404, "", "check edna_base_url"),
+        Complaint(400, "not-valid-request", "check edna_subscriber_address"),
+        Complaint(400, "limit-not-valid", "lower page_size"),
+        Complaint(400, "date-range-not-valid", "check start_date and end_date"),
+        Complaint(400, "message-matcher-subject-not-found", "check edna_subject_id"),
+        Complaint(400, "", "check the settings that begin with edna_"),
+    )
+
+    def page_request(self, window: Window, start: int, limit: int) -> Request:
+        """Ask for a page; `start` is the number of rows skipped.
+
+        Sorted by `messageId`, which never changes: a status or a time that moves while pages are being
+        read moves no row to another page.
+        """
+        return self._request(window, start, limit, "messageId")
+
+    def probe_request(self, window: Window, index: int) -> Request:
+        """Ask for the `index`-th row by send time."""
+        return self._request(window, index, 1, "sentOrReceivedAt")
+
+    def probe_order(self, times: list[str]) -> Order:  # noqa: ARG002
+        """Return the order that a probe asks for."""
+        return Order.OLDEST_FIRST
+
+    def parse(self, body: bytes) -> Page:
+        """Read `{"content": [...], "hasNext": bool}`. Raises `UnexpectedAnswerError`."""
+        answer = parse_json(body)
+        if not isinstance(answer, dict) or not isinstance(answer.get("hasNext"), bool):
+            raise UnexpectedAnswerError("the body is no object with hasNext")
+        return Page(as_rows(answer.get("content")), answer["hasNext"])
+
+    def _request(self, window: Window, offset: int, limit: int, sort_by: str) -> Request:
+        body = {
+            **self.filters,
+            # The page does not say whether the bounds are inclusive. A server that leaves out both
+            # would lose the messages of the instant at which two windows meet.
+            "dateFrom": to_text(window.start - MILLISECOND),
+            "dateTo": to_text(window.end),
+            "offset": offset,
+            "limit": limit,
+            "sort": [{"property": sort_by, "direction": "ASC"}],
+        }
+        return Request("POST", f"{self.base_url}/api/messages/history", json=body)

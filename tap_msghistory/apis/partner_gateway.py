@@ -1,0 +1,71 @@
+"""The partner gateway of Agile Telecom's Qlara platform: `GET partner-gateway/v1/messages/history`.
+
+Sources: the vendor's pages of the API reference, and its guides on authentication and rate limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tap_msghistory.apis.base import Complaint, Page, Request, as_rows, parse_json
+from tap_msghistory.timestamps import to_text
+from tap_msghistory.windows import Order, Window
+
+_PROBE_ROWS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerGatewayHistory:
+    """The history of one channel: `SMS`, `RCS` or `WHATSAPP`."""
+
+    base_url: str
+    channel: str
+    status: str | None = None
+
+    vendor: ClassVar[str] = "the partner gateway"
+    complaints: ClassVar[tuple[Complaint, ...]] = (
+        Complaint(
+            401,
+            "",
+            "check partner_gateway_api_key, or partner_gateway_username and partner_gateway_password",
+        ),
+        Complaint(403, "", "this machine's IP address is not on the account's IP list: add it there"),
+        Complaint(404, "", "check partner_gateway_base_url"),
+        Complaint(400, "", "check the settings that begin with partner_gateway_"),
+    )
+
+    def page_request(self, window: Window, start: int, limit: int) -> Request:
+        """Ask for a page; `start` is the number of pages of `limit` rows before it.
+
+        Both bounds are documented as inclusive.
+        """
+        params: dict[str, str | int] = {
+            "channel": self.channel,
+            "from": to_text(window.start),
+            "to": to_text(window.end),
+            "page": start,
+            "limit": limit,
+        }
+        if self.status:
+            params["status"] = self.status
+        url = f"{self.base_url}/partner-gateway/v1/messages/history"
+        return Request("GET", url, params=params)
+
+    def probe_request(self, window: Window, index: int) -> Request:
+        """Ask for a few rows: their times tell in which order the server answers."""
+        return self.page_request(window, index // _PROBE_ROWS, _PROBE_ROWS)
+
+    def probe_order(self, times: list[str]) -> Order:
+        """Compare the first row's send time with the last's: the vendor documents no order."""
+        if not times or times[0] == times[-1]:
+            return Order.UNKNOWN
+        return Order.OLDEST_FIRST if times[0] < times[-1] else Order.NEWEST_FIRST
+
+    def parse(self, body: bytes) -> Page:
+        """Read an array (the reference) or `{"messages": [...]}` (the worked example).
+
+        Raises `UnexpectedAnswerError`.
+        """
+        answer = parse_json(body)
+        return Page(as_rows(answer.get("messages") if isinstance(answer, dict) else answer))

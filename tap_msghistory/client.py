@@ -1,0 +1,146 @@
+"""One credential's HTTP: a session, a pace, retries. Used by many threads at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from tap_msghistory.apis.base import Complaint, Request
+from tap_msghistory.errors import ApiError, UnexpectedAnswerError
+from tap_msghistory.pace import Pace
+from tap_msghistory.retries import Answer, Retry, Stop, Use, budget_left, delay, judge
+
+T = TypeVar("T")
+logger = logging.getLogger("tap-msghistory.client")
+
+
+class Client:
+    """Sends requests with one credential, at one pace, until each is answered or its budget is spent."""
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        auth: requests.auth.AuthBase,
+        complaints: tuple[Complaint, ...],
+        pace: Pace,
+        connections: int,
+        timeout: float,
+        max_retry_seconds: float,
+    ) -> None:
+        """Open no connection yet. `timeout` and `max_retry_seconds` are in seconds."""
+        self._vendor = vendor
+        self._auth = auth
+        self._complaints = complaints
+        self._pace = pace
+        self._timeout = timeout
+        self._max_retry_seconds = max_retry_seconds
+        self._session = _session(connections)
+
+    def send(self, request: Request, parse: Callable[[bytes], T], stop: threading.Event) -> T:
+        """Return what `parse` makes of the answer's body.
+
+        Raises `ApiError` where no further try can help or a budget is spent, and at once when `stop` is
+        set while it waits.
+        """
+        started = time.monotonic()
+        tries = 0
+        while True:
+            self._wait_for_pace(stop)
+            tries += 1
+            outcome, result = self._try(request, parse)
+            if isinstance(outcome, Use):
+                return result[0]
+            if isinstance(outcome, Stop):
+                raise ApiError(f"{self._vendor}: {outcome.why}")
+            wait = delay(tries, outcome.not_before)
+            elapsed = time.monotonic() - started
+            if not budget_left(tries, elapsed + wait, self._max_retry_seconds):
+                raise ApiError(
+                    f"{self._vendor}: {outcome.why}; gave up after {tries} tries in {elapsed:.0f} s, as "
+                    f"another in {wait:.0f} s would be beyond max_retry_seconds "
+                    f"({self._max_retry_seconds:g}) or the limit of tries"
+                )
+            logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
+            self._pause(wait, stop)
+
+    def _try(self, request: Request, parse: Callable[[bytes], T]) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
+        """Send once. The second item holds the result, and only beside `Use`."""
+        try:
+            answer = self._exchange(request)
+            verdict = judge(answer, self._complaints, datetime.now(timezone.utc))
+            return verdict, (parse(answer.body),) if isinstance(verdict, Use) else ()
+        except UnexpectedAnswerError as error:
+            return Retry(f"a successful answer, but {error}"), ()
+        except requests.exceptions.SSLError:
+            return Stop("the server's TLS certificate is not trusted: check the base URL"), ()
+        except requests.RequestException as error:
+            return Retry(f"no whole answer from {urlsplit(request.url).netloc} ({_cause(error)})"), ()
+
+    def _exchange(self, request: Request) -> Answer:
+        response = self._session.request(
+            request.method,
+            request.url,
+            params=request.params,
+            data=None if request.json is None else msgspec.json.encode(request.json),
+            headers={} if request.json is None else {"Content-Type": "application/json"},
+            auth=self._auth,
+            timeout=self._timeout,
+            allow_redirects=False,  # requests would take the key along to another host
+        )
+        return Answer(response.status_code, response.headers, response.content)
+
+    def _wait_for_pace(self, stop: threading.Event) -> None:
+        while wait := self._pace.reserve():
+            self._pause(wait, stop)
+
+    def _pause(self, seconds: float, stop: threading.Event) -> None:
+        if stop.wait(seconds):
+            raise ApiError(f"{self._vendor}: stopped while waiting")
+
+
+class HeaderAuth(requests.auth.AuthBase):
+    """An API key in a header of its own."""
+
+    def __init__(self, name: str, key: str) -> None:
+        """Send `key` as header `name`."""
+        self._name = name
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        request.headers[self._name] = self._key
+        return request
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Name what went wrong; the error's own text may hold what was asked for."""
+    inner = error.args[0] if error.args else error
+    return type(getattr(inner, "reason", None) or error).__name__
+
+
+def _session(connections: int) -> requests.Session:
+    session = requests.Session()
+    session.headers["User-Agent"] = f"tap-msghistory/{version('tap-msghistory')}"
+    session.headers["Accept"] = "application/json"
+    # Neither API uses cookies, and a jar is the one part of a session that threads would share.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    if bundle := os.environ.get("SSL_CERT_FILE"):
+        # requests knows REQUESTS_CA_BUNDLE, which goes before this, but not what OpenSSL calls it.
+        session.verify = bundle
+    return session

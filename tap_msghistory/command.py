@@ -1,0 +1,60 @@
+"""The command line: the SDK's, with every failure that explains itself told in one line, exit code 1."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import click
+from simplejson import JSONDecodeError
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import SingerCommand
+
+from tap_msghistory.errors import TapError
+
+_HELP = """Read the message histories of edna Pulse and of the Qlara partner gateway, and write them to
+stdout as Singer messages.
+
+Settings come from JSON files (--config config.json), from environment variables (--config ENV, as
+TAP_MSGHISTORY_START_DATE), or both; --about lists them. Logs go to stderr."""
+
+
+class TapCommand(SingerCommand):
+    """Runs the tap, and turns what stops it into a line on stderr and an exit code."""
+
+    @classmethod
+    def wrap(cls, command: click.Command, *, logger: logging.Logger) -> TapCommand:
+        """Return `command` of the SDK as one of this class."""
+        return cls(
+            name=command.name,
+            callback=command.callback,
+            params=command.params,
+            context_settings=command.context_settings,
+            help=_HELP,
+            logger=logger,
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the callback; errors are told by `main`, which also sees those of options."""
+        logging.captureWarnings(capture=True)
+        sys.excepthook = self.excepthook
+        return click.Command.invoke(self, ctx)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*args, **kwargs)
+        except ConfigValidationError as error:
+            self._fail(*error.errors)
+        except TapError as error:
+            self._fail(str(error))
+        except JSONDecodeError as error:
+            self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
+        except FileNotFoundError as error:
+            self._fail(str(error))
+
+    def _fail(self, *lines: str) -> None:
+        for line in lines:
+            self.logger.error(line)
+        sys.exit(1)

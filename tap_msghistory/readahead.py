@@ -1,0 +1,137 @@
+"""Many windows at once, handed over in their order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+
+from tap_msghistory.reader import Batch, TooManyError
+from tap_msghistory.windows import Window
+
+Read = Callable[[Window, Callable[[], None], threading.Event], Batch]
+
+
+def read_in_order(windows: Iterable[Window], read: Read, workers: int) -> Iterator[Batch]:
+    """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
+
+    Finished windows wait for their turn and count among the `workers`, so that what is in memory is
+    bounded by them and not by the history. A window that turns out too full gives its place to its
+    parts. Raises what `read` raises, once all that was finished before it has been yielded.
+    """
+    agenda = _Agenda(windows, read, workers)
+    # Daemons: a request that hangs must not keep a stopped process alive.
+    threads = [threading.Thread(target=agenda.work, daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        while batch := agenda.next_batch():
+            yield batch
+    finally:
+        agenda.close()
+
+
+class _State(Enum):
+    WAITING = auto()
+    SIZING = auto()  #: being read, and it may yet turn out too full
+    READING = auto()
+    DONE = auto()
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    window: Window
+    state: _State = _State.WAITING
+    batch: Batch | None = None
+
+
+class _Agenda:
+    """The windows that are not yet handed over, in order."""
+
+    def __init__(self, windows: Iterable[Window], read: Read, workers: int) -> None:
+        self._slots = deque(_Slot(window) for window in windows)
+        self._read = read
+        self._workers = workers
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+
+    def next_batch(self) -> Batch | None:
+        """Wait for the first window's batch; None when all have been handed over."""
+        with self._changed:
+            while self._slots:
+                if self._slots[0].batch:
+                    self._changed.notify_all()
+                    return self._slots.popleft().batch
+                if self._failure:
+                    raise self._failure
+                self._changed.wait()
+            return None
+
+    def work(self) -> None:
+        """Read windows until none is left, one fails, or the agenda is closed."""
+        while slot := self._take():
+            try:
+                batch = self._read(slot.window, partial(self._fits, slot), self._stop)
+            except TooManyError as error:
+                self._replace(slot, error.parts)
+            except BaseException as error:  # noqa: BLE001 - it is raised where batches are awaited
+                self._fail(error)
+            else:
+                self._finish(slot, batch)
+
+    def close(self) -> None:
+        """Let the workers end: none takes another window, and waits within a request are cut short."""
+        with self._changed:
+            self._stop.set()
+            self._changed.notify_all()
+
+    def _take(self) -> _Slot | None:
+        with self._changed:
+            while self._slots and not self._stop.is_set():
+                if slot := self._first_ready():
+                    slot.state = _State.SIZING
+                    return slot
+                self._changed.wait()
+            return None
+
+    def _first_ready(self) -> _Slot | None:
+        """Return the next window to read.
+
+        None lies behind a window whose size is not known: it may yet become many, which come first, and
+        later windows would take their places in memory. It also means that the very first request of a
+        run, which may show that a key is wrong, is sent alone.
+        """
+        for _, slot in zip(range(self._workers), self._slots, strict=False):
+            if slot.state is _State.WAITING:
+                return slot
+            if slot.state is _State.SIZING:
+                return None
+        return None
+
+    def _fits(self, slot: _Slot) -> None:
+        with self._changed:
+            slot.state = _State.READING
+            self._changed.notify_all()
+
+    def _finish(self, slot: _Slot, batch: Batch) -> None:
+        with self._changed:
+            slot.state, slot.batch = _State.DONE, batch
+            self._changed.notify_all()
+
+    def _replace(self, slot: _Slot, parts: tuple[Window, Window]) -> None:
+        with self._changed:
+            position = self._slots.index(slot)
+            del self._slots[position]
+            for part in reversed(parts):
+                self._slots.insert(position, _Slot(part))
+            self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._stop.set()
+            self._changed.notify_all()

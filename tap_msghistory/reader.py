@@ -1,0 +1,128 @@
+"""Reads one window of one series: page after page, held, ordered, each message once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from tap_msghistory.apis.base import HistoryApi, Page
+from tap_msghistory.client import Client
+from tap_msghistory.records import Record, Rejected, Shaper
+from tap_msghistory.timestamps import from_text
+from tap_msghistory.windows import Order, Size, Window
+
+#: About as many messages as a window may hold: it is held and ordered in memory.
+CAPACITY = 10_000
+#: The row that a probe asks for. A little below, so that rows that share a bound open no further page.
+_PROBED_ROW = CAPACITY - 20
+#: A window that holds more is split although it was thought to fit; so offsets stay below.
+_TOO_MANY = 2 * CAPACITY
+
+
+class Paginator(Protocol):
+    """How the pages of one window follow each other."""
+
+    start: int
+    limit: int
+    finished: bool
+
+    def advance(self, page: Page, new_rows: int) -> None:
+        """Move behind `page`, `new_rows` of whose rows had not been seen."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A window's messages, in send order, each once, with its latest version."""
+
+    window: Window
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    pages: int = 0
+
+
+class TooManyError(Exception):
+    """A window turned out to hold too many messages; these two take its place."""
+
+    def __init__(self, parts: tuple[Window, Window]) -> None:
+        """Keep the parts."""
+        super().__init__("the window is split")
+        self.parts = parts
+
+
+class WindowReader:
+    """Reads one window of one series whole, or says that it must be split."""
+
+    def __init__(
+        self,
+        *,
+        api: HistoryApi,
+        client: Client,
+        shaper: Shaper,
+        paginator: Callable[[], Paginator],
+        sent_at: str,
+    ) -> None:
+        """`sent_at` names the property that holds the send time."""
+        self._api = api
+        self._client = client
+        self._shaper = shaper
+        self._paginator = paginator
+        self._sent_at = sent_at
+
+    def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Batch:
+        """Return the window's messages; `fits` is called once it is known that they are not too many.
+
+        Raises `TooManyError` with the windows to read instead, and `ApiError`.
+        """
+        sized = window.size is Size.FITS or not window.splittable
+        if window.size is Size.LARGE and not sized:
+            self._probe(window, stop)
+            sized = True
+        if sized:
+            fits()
+        paginator = self._paginator()
+        batch = Batch(window)
+        records: dict[object, Record] = {}
+        rejected: dict[bytes, Rejected] = {}
+        while not paginator.finished:
+            limit = paginator.limit
+            request = self._api.page_request(window, paginator.start, limit)
+            page = self._client.send(request, self._api.parse, stop)
+            seen = len(records) + len(rejected)
+            for row in page.rows:
+                shaped = self._shaper(row)
+                if isinstance(shaped, Rejected):
+                    rejected[msgspec.json.encode(row)] = shaped
+                else:
+                    # Pages shift while messages arrive: of a message seen twice, the later is the newer.
+                    records[shaped["messageId"]] = shaped
+            batch.pages += 1
+            now_seen = len(records) + len(rejected)
+            paginator.advance(page, now_seen - seen)
+            if paginator.finished:
+                break
+            if not sized and (page.has_next or len(page.rows) >= limit):
+                self._probe(window, stop)
+                sized = True
+                fits()
+            if now_seen >= _TOO_MANY and window.splittable:
+                raise TooManyError(window.split(None, Order.UNKNOWN))
+        batch.rejected = list(rejected.values())
+        batch.records = sorted(
+            records.values(), key=lambda record: (record[self._sent_at], record["messageId"])
+        )
+        return batch
+
+    def _probe(self, window: Window, stop: threading.Event) -> None:
+        """Return if the window fits. Raises `TooManyError`."""
+        request = self._api.probe_request(window, _PROBED_ROW)
+        page = self._client.send(request, self._api.parse, stop)
+        if not page.rows:
+            return
+        shaped = map(self._shaper, page.rows)
+        times = [record[self._sent_at] for record in shaped if not isinstance(record, Rejected)]
+        at = from_text(times[0]) if times else None
+        raise TooManyError(window.split(at, self._api.probe_order(times)))

@@ -1,0 +1,113 @@
+"""What to do about an answer: use it, wait and ask again, or stop. A pure decision; others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import backoff
+import msgspec
+
+from tap_msghistory.apis.base import Complaint
+
+#: Tries of one request, the first included. The other budget, total time, is a setting.
+MAX_TRIES = 20
+_LONGEST_BACKOFF = 60.0  # seconds
+_RETRIED_STATUSES = frozenset({408, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, its body whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The answer is a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Ask again, `not_before` seconds from now at the earliest."""
+
+    why: str
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """No further try can help."""
+
+    why: str
+
+
+def judge(answer: Answer, complaints: tuple[Complaint, ...], now: datetime) -> Use | Retry | Stop:
+    """Decide by status, headers and the vendor's documented errors."""
+    if answer.status == 200:  # noqa: PLR2004
+        return Use()
+    if answer.status in _RETRIED_STATUSES or answer.status >= 500:  # noqa: PLR2004
+        return Retry(f"status {answer.status}", asked_wait(answer, now))
+    if 300 <= answer.status < 400:  # noqa: PLR2004
+        return Stop(f"status {answer.status}, a redirect, is not followed: check the base URL")
+    for complaint in complaints:
+        if complaint.status == answer.status and complaint.code.encode() in answer.body:
+            what = f"{answer.status} {complaint.code}".strip()
+            return Stop(f"status {what}: {complaint.advice}")
+    return Stop(f"status {answer.status}")
+
+
+def asked_wait(answer: Answer, now: datetime) -> float:
+    """Return the seconds that the server asks to wait: `Retry-After` (seconds or a date) or `retryAfter`.
+
+    `retryAfter` is what the partner gateway's guide on rate limits puts into the body of a 429. The
+    longest counts; 0 where nothing readable is asked for.
+    """
+    return max(_header_wait(answer.headers.get("Retry-After"), now), _body_wait(answer.body), 0.0)
+
+
+def delay(tries: int, not_before: float) -> float:
+    """Return the seconds to wait after the `tries`-th try: exponential with full jitter, but no less
+    than `not_before`.
+    """  # noqa: D205
+    exponential = min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
+    return not_before + backoff.full_jitter(exponential)
+
+
+def budget_left(tries: int, waited_to: float, max_seconds: float) -> bool:
+    """Return whether another try, `waited_to` seconds after the first, is within both budgets."""
+    return tries < MAX_TRIES and waited_to <= max_seconds
+
+
+def _header_wait(value: str | None, now: datetime) -> float:
+    if value is None:
+        return 0.0
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(value) - now).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _body_wait(body: bytes) -> float:
+    try:
+        answer: Any = msgspec.json.decode(body)
+        return float(answer["retryAfter"])
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ):
+        return 0.0

@@ -1,0 +1,162 @@
+"""How every stream syncs: plan, read, emit in send order, and move the bookmark window by window."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+from tap_msghistory.errors import TapError
+from tap_msghistory.readahead import read_in_order
+from tap_msghistory.reader import Paginator, WindowReader
+from tap_msghistory.records import Shaper
+from tap_msghistory.timestamps import (
+    duration_to_text,
+    floor,
+    from_text,
+    now,
+    setting_to_duration,
+    to_text,
+)
+from tap_msghistory.windows import Bookmark, advance, plan
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_msghistory.apis.base import HistoryApi
+    from tap_msghistory.client import Client
+    from tap_msghistory.tap import TapMessageHistory
+
+
+class MessageHistoryStream(Stream, abc.ABC):
+    """A vendor's message history. Subclasses declare; the work is done here."""
+
+    primary_keys: ClassVar[tuple[str, ...]] = ("messageId",)
+    is_sorted = True
+
+    #: The tap's records are of their schema's types, and have no other fields, as they are shaped.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    #: The property that holds the send time: the replication key, whatever a catalog says.
+    sent_at: ClassVar[str]
+    #: The property that may stand for a missing messageId.
+    id_fallback: ClassVar[str | None] = None
+
+    _tap: TapMessageHistory
+
+    def __init__(self, tap: TapMessageHistory, **kwargs: Any) -> None:
+        """Let errors that explain themselves be reported once, by the command."""
+        super().__init__(tap, **kwargs)
+        self.logger.addFilter(_is_no_handled_error)
+
+    @property
+    @abc.abstractmethod
+    def api(self) -> HistoryApi:
+        """What to ask of the vendor."""
+
+    @property
+    @abc.abstractmethod
+    def client(self) -> Client:
+        """The vendor's client, shared by all streams of one credential."""
+
+    @abc.abstractmethod
+    def get_new_paginator(self) -> Paginator:
+        """Return a paginator for one window."""
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
+        """Yield the messages of every planned window, oldest first, none twice."""
+        settings = self._tap.settings
+        until = floor(settings.read_until(now()))
+        bookmark = self._read_bookmark()
+        windows = plan(bookmark, until, settings.schedule)
+        unknown = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
+        neighbours: set[Any] = set()
+        for batch in read_in_order(windows, self._reader().read, settings.concurrency):
+            if batch.rejected:
+                raise TapError(f"{self.name}: {batch.rejected[0].reason} in a message")
+            ids = {record["messageId"] for record in batch.records}
+            for record in batch.records:
+                # Windows share the instant at which they meet, so a server may give it to both.
+                if record["messageId"] not in neighbours:
+                    for name in unknown:  # to a catalog that the user has cut, or kept from before
+                        del record[name]
+                    yield record
+            neighbours = ids
+            bookmark = advance(bookmark, batch.window, until, settings.schedule)
+            self._write_bookmark(bookmark)
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Have none: the bookmark never passes what was read."""
+
+    def _reader(self) -> WindowReader:
+        return WindowReader(
+            api=self.api,
+            client=self.client,
+            shaper=Shaper(
+                self.schema,
+                sent_at=self.sent_at,
+                assume_timezone=self._tap.settings.assume_timezone,
+                id_fallback=self.id_fallback,
+            ),
+            paginator=self.get_new_paginator,
+            sent_at=self.sent_at,
+        )
+
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
+        """Leave the state alone: it moves with windows, not with records."""
+
+    def _write_starting_replication_value(self, *_: Any, **__: Any) -> None:
+        """Leave the state alone: where a run starts is the plan's to say."""
+
+    @property
+    def _is_incremental(self) -> bool:
+        return self.replication_method != REPLICATION_FULL_TABLE
+
+    def _read_bookmark(self) -> Bookmark:
+        """Return what the state says. Raises `TapError` where it is not readable."""
+        start_date = self._tap.settings.schedule.start_date
+        state = self.stream_state if self._is_incremental else {}
+        if "replication_key_value" not in state and "revisited_to" not in state:
+            return Bookmark(start_date, start_date)
+        try:
+            read_to = from_text(state.get("replication_key_value") or to_text(start_date))
+            return Bookmark(
+                read_to=read_to,
+                as_of=from_text(state["as_of"]) if "as_of" in state else read_to,
+                revisited_to={
+                    setting_to_duration(age): from_text(moment)
+                    for age, moment in state.get("revisited_to", {}).items()
+                },
+            )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise TapError(
+                f"The state of {self.name} is not readable: replication_key_value, as_of and the values "
+                "of revisited_to must be ISO 8601 times"
+            ) from error
+
+    def _write_bookmark(self, bookmark: Bookmark) -> None:
+        """Move the state, and emit it: all that it covers has been written by now."""
+        if not self._is_incremental:
+            return
+        state = self.stream_state
+        state["replication_key"] = self.sent_at
+        state["replication_key_value"] = to_text(bookmark.read_to)
+        state["as_of"] = to_text(bookmark.as_of)
+        state["revisited_to"] = {
+            duration_to_text(age): to_text(moment) for age, moment in bookmark.revisited_to.items()
+        }
+        if not bookmark.revisited_to:
+            del state["revisited_to"]
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+
+
+def _is_no_handled_error(record: logging.LogRecord) -> bool:
+    """Hide the SDK's own report of an "unhandled error" where the error is a handled one."""
+    return record.levelno < logging.ERROR or not isinstance(sys.exc_info()[1], TapError)

@@ -1,0 +1,134 @@
+"""The tap: settings in, streams out."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from requests.auth import AuthBase, HTTPBasicAuth
+from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+
+from tap_msghistory import checks
+from tap_msghistory.apis.edna import EdnaHistory
+from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
+from tap_msghistory.client import Client, HeaderAuth
+from tap_msghistory.command import TapCommand
+from tap_msghistory.output import Writer
+from tap_msghistory.pace import Pace
+from tap_msghistory.settings import SETTINGS, Settings
+from tap_msghistory.streams import EdnaHistoryStream, PartnerGatewayHistoryStream
+
+if TYPE_CHECKING:
+    import click
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from tap_msghistory.apis.base import HistoryApi
+    from tap_msghistory.streams.base import MessageHistoryStream
+
+
+class TapMessageHistory(Tap):
+    """Message histories of edna Pulse and of the Qlara partner gateway, with each message's latest status."""
+
+    name = "tap-msghistory"
+    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+    message_writer_class = Writer
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.STATE,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """Read environment variables, numbers as text: those that are none get a clear error later."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        texts = {
+            name: it if {"array", "object", "boolean"} & set(it["type"]) else {"type": ["string"]}
+            for name, it in schema["properties"].items()
+        }
+        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check all settings. The SDK's own check shows values in its errors, keys among them."""
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        self._config = checks.normalized(self._config, schema)
+        errors = checks.problems(self._config, schema)
+        if errors and raise_errors:
+            raise ConfigValidationError("Config validation failed", errors=errors, schema=schema)
+        for oddity in () if errors else checks.oddities(self._config, schema):
+            self.logger.warning(oddity)
+        return errors
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The checked settings."""
+        return Settings.from_config(self.config)
+
+    @cached_property
+    def edna_client(self) -> Client:
+        """The one client for edna."""
+        return self._client(
+            EdnaHistory,
+            HeaderAuth("x-api-key", self.config["edna_api_key"]),
+            Pace(per_second=self.config.get("edna_requests_per_second")),
+        )
+
+    @cached_property
+    def partner_gateway_client(self) -> Client:
+        """The one client for the partner gateway: its streams share the key's rate limit."""
+        config = self.config
+        auth: AuthBase
+        if key := config.get("partner_gateway_api_key"):
+            auth = HeaderAuth("X-Api-Key", key)
+        else:
+            username, password = (
+                config["partner_gateway_username"],
+                config["partner_gateway_password"],
+            )
+            # As bytes: requests would encode text as Latin-1, which not every password is.
+            auth = HTTPBasicAuth(username.encode(), password.encode())
+        pace = Pace(
+            per_second=config["partner_gateway_requests_per_second"],
+            per_minute=config["partner_gateway_requests_per_minute"],
+        )
+        return self._client(PartnerGatewayHistory, auth, pace)
+
+    def discover_streams(self) -> list[MessageHistoryStream]:
+        """Return the streams of each vendor whose credentials are set; without any, all of them."""
+        has_edna = "edna_api_key" in self.config
+        has_gateway = {"partner_gateway_api_key", "partner_gateway_username"} & set(self.config)
+        streams: list[MessageHistoryStream] = []
+        if has_edna or not has_gateway:
+            streams.append(EdnaHistoryStream(self))
+        if has_gateway or not has_edna:
+            streams += [
+                PartnerGatewayHistoryStream(self, channel) for channel in PartnerGatewayHistoryStream.CHANNELS
+            ]
+        return streams
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the SDK's command line, with errors as one line each."""
+        command = super().get_singer_command()
+        return TapCommand.wrap(command, logger=cls.logger)
+
+    def _client(self, api: type[HistoryApi], auth: AuthBase, pace: Pace) -> Client:
+        return Client(
+            vendor=api.vendor,
+            auth=auth,
+            complaints=api.complaints,
+            pace=pace,
+            connections=self.settings.concurrency,
+            timeout=self.settings.request_timeout,
+            max_retry_seconds=self.settings.max_retry_seconds,
+        )

@@ -1,0 +1,86 @@
+"""Moments and durations: read from settings and answers, written in the one form that is emitted.
+
+Inside the tap a moment is an aware `datetime` in UTC, cut to milliseconds, the resolution of both vendors.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime, timedelta, timezone, tzinfo
+
+import pendulum
+from pendulum.parsing.exceptions import ParserError
+
+if sys.version_info < (3, 11):  # pragma: no cover
+    # Python 3.10 reads neither "Z" nor "+0000"; this gives it the parser of 3.11.
+    from backports.datetime_fromisoformat import MonkeyPatch
+
+    MonkeyPatch.patch_fromisoformat()
+
+MILLISECOND = timedelta(milliseconds=1)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def now() -> datetime:
+    """Return this moment."""
+    return floor(datetime.now(timezone.utc))
+
+
+def floor(moment: datetime) -> datetime:
+    """Return `moment` in UTC, cut to milliseconds."""
+    moment = moment.astimezone(timezone.utc)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_text(moment: datetime) -> str:
+    """Return RFC 3339 in UTC with milliseconds, as `2024-07-23T08:08:20.201Z`.
+
+    The width is fixed, so that the order of texts is the order of moments, and there is an offset with a
+    colon: the vendors' `+0000` fails a JSON Schema `date-time` check.
+    """
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def from_text(text: str, assume: tzinfo = timezone.utc) -> datetime:
+    """Read a vendor's ISO 8601 time; one without an offset is taken as `assume`.
+
+    Raises `ValueError` or `OverflowError` for what is no time.
+    """
+    moment = datetime.fromisoformat(text)
+    return floor(moment if moment.tzinfo else moment.replace(tzinfo=assume))
+
+
+def setting_to_moment(text: str) -> datetime:
+    """Read a setting: ISO 8601; a date alone is that day's start, no offset means UTC.
+
+    Raises `ValueError`.
+    """
+    if not _DATE.match(text):
+        raise ValueError(text)
+    try:
+        parsed = pendulum.parse(text)
+    except ParserError as error:
+        raise ValueError(text) from error
+    if not isinstance(parsed, datetime):
+        raise ValueError(text)  # noqa: TRY004 - the text is at fault, not its type
+    return floor(datetime.fromtimestamp(parsed.timestamp(), timezone.utc))
+
+
+def setting_to_duration(text: str) -> timedelta:
+    """Read a setting: an ISO 8601 duration, as `PT1H` or `P30D`.
+
+    Years and months have no fixed length and are refused. Raises `ValueError`.
+    """
+    try:
+        parsed = pendulum.parse(text, exact=True)
+    except ParserError as error:
+        raise ValueError(text) from error
+    if not isinstance(parsed, pendulum.Duration) or parsed.years or parsed.months:
+        raise ValueError(text)
+    return timedelta(seconds=parsed.total_seconds())
+
+
+def duration_to_text(duration: timedelta) -> str:
+    """Return an ISO 8601 duration in seconds, as `PT3600S`."""
+    return f"PT{duration.total_seconds():.15g}S"

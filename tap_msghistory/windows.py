@@ -1,0 +1,147 @@
+"""The plan: which stretches of send time a run reads, and in which order. No clock, no network.
+
+Let `B` be the bookmark (send time has been read up to it), `A` the moment as of which that was done, and
+`N` the moment as of which this run reads. A run reads
+
+- what is new: `(B, N]`;
+- for each age `d` of `revisit_after`, the messages that have reached that age since: `(A - d, N - d]`;
+- with a `lookback`, also `(B - lookback, B]`.
+
+Run after run the stretches of an age join without a gap, so that each message is read when it is new and
+exactly once more at each age, whatever the rhythm of the runs. Stretches that overlap are read once.
+Windows come oldest first, and each is half-open, `(start, end]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from tap_msghistory.timestamps import MILLISECOND, floor
+
+#: edna refuses a range of more than 366 days; a day is left for bounds that a request widens.
+MAX_SPAN = timedelta(days=365)
+
+
+class Reason(str, Enum):
+    """Why a window is read."""
+
+    NEW = "new"
+    REVISIT = "revisit"
+    LOOKBACK = "lookback"
+
+
+class Size(Enum):
+    """What is known of how many messages a window holds."""
+
+    UNKNOWN = "unknown"
+    FITS = "fits"  #: it can be held and ordered in memory
+    LARGE = "large"  #: it is likely to be too much
+
+
+class Order(Enum):
+    """In which order of send time a server answers."""
+
+    OLDEST_FIRST = "oldest first"
+    NEWEST_FIRST = "newest first"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The send times `(start, end]`."""
+
+    start: datetime
+    end: datetime
+    reason: Reason
+    size: Size = Size.UNKNOWN
+
+    @property
+    def splittable(self) -> bool:
+        """Whether two windows of at least a millisecond can be made of it."""
+        return self.end - self.start >= 2 * MILLISECOND
+
+    def split(self, at: datetime | None, order: Order) -> tuple[Window, Window]:
+        """Cut in two at `at`, the send time of the row at which the window is full.
+
+        The server's order says on which side of that row the part lies that fits. Where `at` cannot
+        divide the window, its middle does.
+        """
+        if at is None or not self.start < at < self.end:
+            at, order = floor(self.start + (self.end - self.start) / 2), Order.UNKNOWN
+        older, newer = {
+            Order.OLDEST_FIRST: (Size.FITS, Size.LARGE),
+            Order.NEWEST_FIRST: (Size.LARGE, Size.FITS),
+            Order.UNKNOWN: (Size.UNKNOWN, Size.UNKNOWN),
+        }[order]
+        return replace(self, end=at, size=older), replace(self, start=at, size=newer)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The settings that say when a message is read again."""
+
+    start_date: datetime
+    revisit_after: tuple[timedelta, ...] = ()
+    lookback: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """What has been read: all sent up to `read_to`, as of `as_of`.
+
+    `revisited_to` has an entry an age only after a run that was stopped among its revisits: the send
+    time up to which messages of that age were read again, so that no run repeats another's windows.
+    """
+
+    read_to: datetime
+    as_of: datetime
+    revisited_to: Mapping[timedelta, datetime] = field(default_factory=dict)
+
+    def reached(self, age: timedelta) -> datetime:
+        """Return the send time up to which messages have been read again at `age`."""
+        return self.revisited_to.get(age, self.as_of - age)
+
+
+def plan(bookmark: Bookmark, until: datetime, schedule: Schedule) -> list[Window]:
+    """Return the windows to read as of `until`, oldest first, none overlapping another."""
+    first = schedule.start_date
+    read_to = max(bookmark.read_to, first)
+    if until <= read_to:
+        return []
+    looked_back_to = max(read_to - schedule.lookback, first)
+    windows: list[Window] = []
+    reached = first
+    for start, end in sorted((bookmark.reached(age), until - age) for age in schedule.revisit_after):
+        start, end = max(start, reached), min(end, looked_back_to)  # noqa: PLW2901
+        if start < end:
+            windows += _cut(start, end, Reason.REVISIT)
+            reached = end
+    windows += _cut(looked_back_to, read_to, Reason.LOOKBACK)
+    windows += _cut(read_to, until, Reason.NEW)
+    return windows
+
+
+def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Schedule) -> Bookmark:
+    """Return the bookmark once `window`, the oldest still to read as of `until`, has been read."""
+    if window.reason is Reason.NEW:
+        # All that was to be revisited is older than what is new, and so has been read by now.
+        return Bookmark(read_to=window.end, as_of=until)
+    return replace(
+        bookmark,
+        revisited_to={
+            age: max(bookmark.reached(age), min(until - age, window.end)) for age in schedule.revisit_after
+        },
+    )
+
+
+def _cut(start: datetime, end: datetime, reason: Reason) -> list[Window]:
+    """Cut a stretch into windows that the vendors accept."""
+    windows = []
+    while start < end:
+        stop = min(start + MAX_SPAN, end)
+        windows.append(Window(start, stop, reason))
+        start = stop
+    return windows
