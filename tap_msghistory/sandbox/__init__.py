@@ -1,0 +1,26 @@
+"""A server to try the tap on: both vendors' APIs on loopback, with made-up but life-like data.
+
+It is ours, not the vendors': it does what their public pages say, and where these are silent or
+contradict each other, an option chooses. It shares no code with the tap, so that one can be held
+against the other.
+"""
+
+from tap_msghistory.sandbox.clock import Clock
+from tap_msghistory.sandbox.faults import Faults
+from tap_msghistory.sandbox.history import History, Message
+from tap_msghistory.sandbox.options import EdnaOptions, GatewayOptions
+
+try:
+    from tap_msghistory.sandbox.server import Sandbox
+except ModuleNotFoundError as missing:
+    raise ImportError("the sandbox needs its extra: pip install 'tap-msghistory[sandbox]'") from missing
+
+__all__ = [
+    "Clock",
+    "EdnaOptions",
+    "Faults",
+    "GatewayOptions",
+    "History",
+    "Message",
+    "Sandbox",
+]

@@ -1,0 +1,148 @@
+"""What may be asked of edna, which messages answer it, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from zlib import crc32
+
+import msgspec
+
+from tap_msghistory.sandbox.history import History, Message, shown_between
+from tap_msghistory.sandbox.options import EdnaOptions
+from tap_msghistory.sandbox.times import DAY_MS, parse_us
+
+DEFAULT_DAYS = 30
+
+AddressType = Literal[
+    "PHONE", "EMAIL", "UTM", "COOKIE_ID", "INSTAGRAM_ID", "TELEGRAM_ID", "GOOGLE_ID",
+    "APPLE_ID", "YANDEX_ID", "EXT_USER_ID", "FACEBOOK_ID", "EDNA_ID",
+]  # fmt: skip
+Property = Literal[
+    "messageId", "tenantId", "channelType", "direction", "address", "content", "deliveryStatus",
+    "deliveryStatusAt", "deliveryStatusMessage", "sentOrReceivedAt", "subjectId", "subjectName",
+    "cascadeId", "cascadeName", "cascadeStageUuid", "broadcastId", "broadcastName", "trafficType",
+    "segments", "subscriberId", "matcherId", "matcherName", "comment", "replyInMessageId",
+    "replyOutMessageId", "externalRequestId",
+]  # fmt: skip
+
+
+class SubscriberFilter(msgspec.Struct, frozen=True):
+    """Whose messages; every address of the sandbox is a PHONE."""
+
+    address: str = ""
+    type: AddressType | None = None
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """One sort key; any property of a message."""
+
+    property: Property
+    direction: Literal["ASC", "DESC"] = "DESC"
+
+
+class Query(msgspec.Struct, frozen=True, rename="camel"):
+    """The request's body; unknown properties are ignored."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0)] = 0
+    subscriber_filter: SubscriberFilter | None = None
+    channel_types: tuple[str, ...] | None = None
+    message_id: int | None = None
+    direction: Literal["IN", "OUT"] | None = None
+    date_from: str | None = None
+    date_to: str | None = None
+    sort: tuple[Sort, ...] | None = None
+    traffic_types: tuple[str, ...] | None = None
+    subject_id: int | None = None
+
+
+NEWEST_FIRST = (Sort("sentOrReceivedAt"),)
+
+
+def range_us(query: Query, clock_ms: int) -> tuple[int, int]:
+    """Find the range asked for (epoch µs), with the page's defaults; unreadable: ValueError."""
+    now_us = clock_ms * 1000
+    to_us = parse_us(query.date_to) if query.date_to else now_us
+    if query.date_from:
+        return parse_us(query.date_from), to_us
+    return now_us - DEFAULT_DAYS * DAY_MS * 1000, to_us
+
+
+def find(
+    history: History,
+    query: Query,
+    bounds_us: tuple[int, int],
+    clock_ms: int,
+    options: EdnaOptions,
+) -> tuple[list[Message], int]:
+    """Messages that pass the filters, and the ms at which time alone adds one."""
+    from_us, to_us = bounds_us
+    # Whole ms within the bounds: up from the one, down from the other.
+    from_ms = from_us // 1000 + 1 if options.exclusive_from else -(-from_us // 1000)
+    to_ms = -(-to_us // 1000) - 1 if options.exclusive_to else to_us // 1000
+    lead_ms = options.created_lead_ms
+    messages, until_ms = shown_between(history, from_ms, to_ms + lead_ms, clock_ms)
+    tests = _filters(query)
+    if lead_ms:
+        tests.append(lambda message: from_ms <= created_ms(message, lead_ms) <= to_ms)
+    if tests:
+        messages = [message for message in messages if all(test(message) for test in tests)]
+    return messages, until_ms
+
+
+def _filters(query: Query) -> list[Callable[[Message], bool]]:
+    tests: list[Callable[[Message], bool]] = []
+    if channels := query.channel_types:
+        tests.append(lambda message: message.channel in channels)
+    if query.direction:
+        tests.append(lambda message: message.direction == query.direction)
+    if traffic := query.traffic_types:
+        tests.append(lambda message: message.fields.get("trafficType") in traffic)
+    if query.subject_id is not None:
+        tests.append(lambda message: message.fields.get("subjectId") == query.subject_id)
+    if query.message_id is not None:
+        tests.append(lambda message: message.id == query.message_id)
+    if subscriber := query.subscriber_filter:
+        phone = subscriber.type in (None, "PHONE")
+        tests.append(lambda message: phone and message.address == subscriber.address)
+    return tests
+
+
+def created_ms(message: Message, lead_ms: int) -> int:
+    """When a message was made, up to `lead_ms` before it was sent; always the same moment."""
+    return message.sent_ms - crc32(str(message.id).encode()) % (lead_ms + 1)
+
+
+def sort(
+    messages: list[Message], keys: tuple[Sort, ...], render: Callable[[Message], dict[str, Any]]
+) -> None:
+    """Sort in place by the first key, its ties by the second, and so on."""
+    for key in reversed(keys):
+        by: Callable[[Message], Any]
+        if key.property == "sentOrReceivedAt":
+            by = _sent_ms
+        elif key.property == "messageId":
+            by = _id
+        else:
+            by = _rendered(key.property, render)
+        messages.sort(key=by, reverse=key.direction == "DESC")
+
+
+def _sent_ms(message: Message) -> int:
+    return message.sent_ms
+
+
+def _id(message: Message) -> int | str:
+    return message.id
+
+
+def _rendered(name: str, render: Callable[[Message], dict[str, Any]]) -> Callable[[Message], tuple[int, Any]]:
+    return lambda message: _rank(render(message).get(name))
+
+
+def _rank(value: object) -> tuple[int, Any]:
+    """Make any two values comparable: numbers, then texts, then what is neither or missing."""
+    if isinstance(value, (int, float)):
+        return 0, value
+    return (1, value) if isinstance(value, str) else (2, "")

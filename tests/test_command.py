@@ -1,0 +1,123 @@
+"""The command line, as a user meets it: each answer is one that helps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import CHANNELS, STREAMS, config
+
+COMMAND = Path(sys.executable).with_name("tap-msghistory")
+SCHEMAS = {"edna_message", "partner_gateway_message"}
+
+
+def run(*arguments, settings=None, tmp_path=None, **kwargs):
+    if settings is not None:
+        path = tmp_path / "config.json"
+        path.write_text(settings if isinstance(settings, str) else json.dumps(settings))
+        arguments = (*arguments, "--config", str(path))
+    return subprocess.run(
+        [COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60, **kwargs
+    )
+
+
+def error_lines(finished):
+    return [line for line in finished.stderr.splitlines() if "| ERROR" in line or "Traceback" in line]
+
+
+def test_version_and_help_and_about():
+    assert run("--version").stdout.startswith("tap-msghistory v")
+    assert "--config" in run("--help").stdout
+    about = run("--about", "--format=markdown")
+    assert about.returncode == 0
+    assert "| start_date | True |" in about.stdout
+
+
+def test_discover_without_any_setting_lists_all_streams():
+    found = run("--discover")
+    assert found.returncode == 0
+    streams = {it["tap_stream_id"]: it for it in json.loads(found.stdout)["streams"]}
+    assert set(streams) == set(STREAMS)
+    for stream in streams.values():
+        assert stream["key_properties"] == ["messageId"]
+        assert stream["replication_method"] == "INCREMENTAL"
+        assert stream["metadata"][-1]["metadata"]["selected-by-default"]
+    assert streams["edna_history"]["replication_key"] == "sentOrReceivedAt"
+    assert len({json.dumps(it["schema"]) for it in streams.values()}) == len(SCHEMAS)
+
+
+def test_a_test_run_reads_a_record_of_each_stream(life_like, tmp_path):
+    tested = run("--test", settings=config(life_like), tmp_path=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    records = [line for line in tested.stdout.splitlines() if '"RECORD"' in line]
+    assert len(records) == len(("edna", *CHANNELS))
+
+
+def test_a_schema_test_needs_no_server(tmp_path):
+    settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
+    tested = run("--test=schema", settings=settings, tmp_path=tmp_path)
+    assert tested.returncode == 0
+    assert json.loads(tested.stdout)["stream"] == "edna_history"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "start_date"),
+        ({"start_date": "2024-01-01"}, "edna_api_key"),
+        ({"start_date": "2024-99-01", "edna_api_key": "key"}, "start_date"),
+        ("{", "not JSON"),
+    ],
+)
+@pytest.mark.parametrize("mode", [(), ("--test",)])
+def test_bad_settings_are_one_line_and_exit_code_1(settings, says, mode, tmp_path):
+    failed = run(*mode, settings=settings, tmp_path=tmp_path)
+    (line,) = error_lines(failed)
+    assert says in line
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+
+
+def test_a_missing_file_is_one_line_and_exit_code_1():
+    failed = run("--config", "nowhere.json")
+    (line,) = error_lines(failed)
+    assert "nowhere.json" in line
+    assert failed.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"edna_api_key": "wrong"}, "edna_api_key"),
+        ({"partner_gateway_api_key": "wrong"}, "partner_gateway_api_key"),
+        ({"edna_base_url": "http://127.0.0.1:1", "max_retry_seconds": 0}, "127.0.0.1"),
+        ({"edna_base_url": "/nowhere"}, "edna_base_url"),
+    ],
+)
+def test_what_the_server_refuses_is_one_line_and_exit_code_1(life_like, settings, says, tmp_path):
+    if settings.get("edna_base_url") == "/nowhere":
+        settings = {"edna_base_url": f"{life_like.url}/nowhere"}
+    failed = run(settings=config(life_like, **settings), tmp_path=tmp_path)
+    (line,) = error_lines(failed)
+    assert says in line
+    assert failed.returncode == 1
+
+
+def test_a_reader_that_closes_the_pipe_stops_the_tap_with_one_line(life_like, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(life_like)))
+    with subprocess.Popen(
+        [COMMAND, "--config", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+        assert process.wait(timeout=30) == 1
+    (line,) = [line for line in stderr.splitlines() if "| ERROR" in line or "Error" in line]
+    assert "closed" in line

@@ -1,0 +1,59 @@
+"""The `meltano.yml` that users copy says what the tap says of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import STREAMS
+
+yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pipeline")
+
+KINDS = {name: name for name in ("array", "boolean", "integer", "object", "string")} | {
+    "number": "string",  # Meltano 4.4 fails to hand on a decimal from the environment
+}
+
+
+@pytest.fixture(scope="module")
+def extractor() -> dict[str, Any]:
+    project = yaml.YAML(typ="safe").load(Path("meltano.yml"))
+    (extractor,) = project["plugins"]["extractors"]
+    return dict(extractor)
+
+
+@pytest.fixture(scope="module")
+def about() -> dict[str, Any]:
+    tap = Path(sys.executable).with_name("tap-msghistory")
+    answer = subprocess.run([tap, "--about", "--format=json"], check=True, capture_output=True)
+    return dict(json.loads(answer.stdout))
+
+
+def kind(name: str, types: str | list[str]) -> str:
+    (found,) = {types} if isinstance(types, str) else {*types} - {"null"}
+    return "date_iso8601" if name.endswith("_date") else KINDS[found]
+
+
+def test_it_has_every_setting_as_the_tap_describes_it(extractor, about):
+    settings = {setting.pop("name"): setting for setting in extractor["settings"]}
+    assert settings == {
+        name: {
+            "label": it["title"],
+            "kind": kind(name, it["type"]),
+            "description": it["description"],
+        }
+        | ({"sensitive": True} if it.get("secret") else {})
+        for name, it in about["settings"]["properties"].items()
+    }
+
+
+def test_it_has_the_taps_capabilities(extractor, about):
+    assert extractor["capabilities"] == sorted(about["capabilities"])
+
+
+def test_it_selects_what_is_on_by_default(extractor):
+    assert extractor["select"] == [f"{stream}.*" for stream in STREAMS]

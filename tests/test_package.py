@@ -1,0 +1,45 @@
+"""However it is installed, the tap works: the built wheel and sdist in an empty environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support import STREAMS
+
+UV = Path(sys.executable).with_name("uv")
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("dist")
+    subprocess.run([UV, "build", "--quiet", "--out-dir", directory], check=True)
+    return directory
+
+
+@pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])
+def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, pattern):
+    (distribution,) = distributions.glob(pattern)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
+    subprocess.run([UV, "pip", "install", "--quiet", "--python", python, distribution], check=True)
+    found = subprocess.run(
+        [python.with_name("tap-msghistory"), "--discover"],
+        cwd=tmp_path,  # where no checkout lends its schemas
+        check=True,
+        capture_output=True,
+    )
+    assert {it["stream"] for it in json.loads(found.stdout)["streams"]} == set(STREAMS)
+
+
+def test_the_wheel_holds_the_tap_and_nothing_else(distributions):
+    (wheel,) = distributions.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_msghistory"}
+    assert "tap_msghistory/schemas/edna_message.json" in names
+    assert "tap_msghistory/py.typed" in names

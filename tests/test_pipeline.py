@@ -1,0 +1,145 @@
+"""Both vendors' histories through Meltano into a real PostgreSQL, twice, a day apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REASON = "needs the dependency group pipeline"
+pytest.importorskip("meltano", reason=REASON)
+sql = pytest.importorskip("psycopg.sql", reason=REASON)
+
+from demo.pipeline import pipeline  # noqa: E402
+from demo.postgres import Warehouse, warehouse  # noqa: E402
+from tap_msghistory.sandbox.clock import Clock  # noqa: E402
+from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
+from tests.support import END, END_MS, STREAMS, iso, truth  # noqa: E402
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+
+DAYS = 40
+DAY = timedelta(days=1)
+REVISIT_AFTER = [timedelta(hours=1), *(timedelta(days=days) for days in (1, 3, 7, 30))]
+SENT = dict.fromkeys(STREAMS, "sendDate") | {"edna_history": "sentOrReceivedAt"}
+KINDS = dict.fromkeys(STREAMS, "partner_gateway_message") | {"edna_history": "edna_message"}
+
+Tables = dict[str, dict[Any, dict[str, Any]]]
+"""Records by stream and message id."""
+
+
+@dataclass
+class Walk:
+    """What the sandbox showed and what the tables held, a day before its end and then."""
+
+    warehouse: Warehouse
+    shown: list[Tables]
+    loaded: list[Tables]
+    rows_read: list[int]
+
+
+@pytest.fixture(scope="module")
+def walk() -> Iterator[Walk]:
+    clock = Clock(END_MS - round(DAY.total_seconds() * 1000), frozen=True)
+    sandbox = Sandbox.generate(messages=3_000, days=DAYS, end_ms=END_MS, clock=clock)
+    with (
+        sandbox.serve(),
+        warehouse() as house,
+        pipeline(sandbox, house, start_date=iso(END - timedelta(days=DAYS + 1))) as road,
+    ):
+        walk = Walk(house, [], [], [])
+        for end in (END - DAY, END):
+            road.sync(end_date=iso(end))
+            walk.shown.append({stream: by_id(truth(sandbox, stream)) for stream in STREAMS})
+            walk.loaded.append({stream: by_id(table(house, stream)) for stream in STREAMS})
+            walk.rows_read.append(sandbox.journal.rows)
+            clock.advance(DAY.total_seconds())
+        yield walk
+
+
+def by_id(records: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    found = {record["messageId"]: record for record in records}
+    assert len(found) == len(records)
+    return found
+
+
+def table(house: Warehouse, stream: str) -> list[dict[str, Any]]:
+    cursor = house.connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(stream)))
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, map(as_record_has_it, row), strict=True)) for row in cursor]
+
+
+def as_record_has_it(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value.replace(tzinfo=timezone.utc))
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def read_by_second_sync(sent: str) -> bool:
+    moment = datetime.fromisoformat(sent.replace("Z", "+00:00"))
+    stretches = [(END - DAY, END), *((END - DAY - age, END - age) for age in REVISIT_AFTER)]
+    return any(begin < moment <= end for begin, end in stretches)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_first_sync_loads_every_message_as_the_vendor_shows_it(walk, stream):
+    assert walk.loaded[0][stream]
+    assert walk.loaded[0][stream] == walk.shown[0][stream]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_second_sync_adds_the_new_and_updates_the_revisited(walk, stream):
+    before, now = walk.shown[0][stream], walk.shown[1][stream]
+    assert walk.loaded[1][stream] == {
+        key: record if read_by_second_sync(record[SENT[stream]]) else before[key]
+        for key, record in now.items()
+    }
+    assert now.keys() > before.keys()
+
+
+def test_statuses_have_changed_between_the_syncs(walk):
+    first, second = walk.loaded
+    changed = {
+        stream: [key for key, it in first[stream].items() if it != second[stream][key]] for stream in STREAMS
+    }
+    assert changed["edna_history"]
+    assert changed["partner_gateway_history_sms"]
+
+
+def test_the_second_sync_goes_on_from_meltanos_state(walk):
+    first, both = walk.rows_read
+    assert both - first < first / 2
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_table_is_keyed_by_the_message_id(walk, stream):
+    question = sql.SQL("""
+        SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        WHERE indisprimary AND indrelid = {}::regclass
+    """)
+    assert walk.warehouse.query(question.format(sql.Literal(stream))) == [("messageId",)]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_table_has_the_schemas_columns_and_types(walk, stream):
+    question = sql.SQL("""
+        SELECT column_name, data_type FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = {}
+    """)
+    schema = json.loads(Path("schemas", f"{KINDS[stream]}.json").read_text())
+    assert dict(walk.warehouse.query(question.format(sql.Literal(stream)))) == {
+        name: column_type(it) for name, it in schema["properties"].items()
+    }
+
+
+def column_type(schema: dict[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "timestamp without time zone"
+    types = {"integer": "bigint", "number": "numeric", "string": "text", "object": "jsonb"}
+    return types[schema["type"][0]]

@@ -1,0 +1,66 @@
+"""The SDK's standard tests, and what they leave unchecked."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import jsonschema
+import pytest
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_msghistory.sandbox.server import Sandbox
+from tap_msghistory.tap import TapMessageHistory
+from tests.support import END_MS, STREAMS, config, sync
+
+_SANDBOX = Sandbox.generate(messages=400, seed=4, end_ms=END_MS)
+#: Where the sandbox is, is known once it is served; the streams to test, before.
+_CONFIG = {"start_date": "2024-01-01", "edna_api_key": "key", "partner_gateway_api_key": "key"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _served():
+    with _SANDBOX.serve():
+        _CONFIG.update(config(_SANDBOX))
+        yield
+
+
+# extraFields has a value only where a vendor sends what its pages do not show.
+@pytest.mark.filterwarnings("ignore:No records were available to test")
+class TestStandard(
+    get_tap_test_class(  # type: ignore[misc]
+        TapMessageHistory,
+        config=_CONFIG,
+        suite_config=SuiteConfig(max_records_limit=50),
+    )
+):
+    """Everything that the SDK expects of a tap."""
+
+
+@pytest.fixture(scope="module")
+def output(life_like):
+    return sync(config(life_like))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_keys_are_unique(output, stream):
+    ids = Counter(it["messageId"] for it in output.records(stream))
+    assert ids.most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_record_is_valid_by_the_schema_that_was_emitted_before_it(output, stream):
+    types = [it["type"] for it in output.messages if it.get("stream") == stream]
+    assert types[0] == "SCHEMA"
+    (schema,) = (it["schema"] for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == stream)
+    validator = jsonschema.Draft202012Validator(
+        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    for record in output.records(stream):
+        validator.validate(record)
+
+
+def test_the_last_line_is_the_final_state_of_all_streams(output):
+    assert output.messages[-1]["type"] == "STATE"
+    assert set(output.state["bookmarks"]) == set(STREAMS)
+    for bookmark in output.state["bookmarks"].values():
+        assert set(bookmark) == {"replication_key", "replication_key_value", "as_of"}

@@ -1,0 +1,135 @@
+"""The plan, for all rhythms of runs: nothing is left out, and nothing is planned twice."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_msghistory.windows import Bookmark, Order, Reason, Schedule, Size, Window, advance, plan
+
+START = datetime(2020, 1, 1, tzinfo=timezone.utc)
+HOURS = st.integers(1, 24 * 400).map(lambda hours: timedelta(hours=hours))
+AGES = st.lists(HOURS, unique=True, max_size=5).map(lambda ages: tuple(sorted(ages)))
+#: The pauses between a run's `until` and the next one's, and after how many windows a run is killed.
+RUNS = st.lists(st.tuples(HOURS, st.none() | st.integers(0, 8)), min_size=1, max_size=8)
+
+
+def first_bookmark() -> Bookmark:
+    return Bookmark(START, START)
+
+
+def run(
+    bookmark: Bookmark, until: datetime, schedule: Schedule, killed_after: int | None
+) -> tuple[Bookmark, list[Window]]:
+    """Read what is planned, or its first windows; return the bookmark that is left, and what was read."""
+    read = plan(bookmark, until, schedule)[:killed_after]
+    for window in read:
+        bookmark = advance(bookmark, window, until, schedule)
+    return bookmark, read
+
+
+@given(AGES, HOURS | st.just(timedelta(0)), RUNS)
+def test_windows_come_oldest_first_join_or_leave_gaps_but_never_overlap(ages, lookback, runs):
+    schedule, bookmark, until = Schedule(START, ages, lookback), first_bookmark(), START
+    for pause, killed_after in runs:
+        until += pause
+        windows = plan(bookmark, until, schedule)
+        assert all(earlier.end <= later.start for earlier, later in pairwise(windows))
+        assert all(START <= window.start < window.end <= until for window in windows)
+        assert all(window.end - window.start <= timedelta(days=366) for window in windows)
+        bookmark, _ = run(bookmark, until, schedule, killed_after)
+
+
+@given(AGES, RUNS)
+def test_what_is_new_is_read_once_and_without_a_gap(ages, runs):
+    schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
+    new = []
+    for pause, killed_after in runs:
+        until += pause
+        bookmark, read = run(bookmark, until, schedule, killed_after)
+        new += [window for window in read if window.reason is Reason.NEW]
+    _, rest = run(bookmark, until, schedule, None)
+    new += [window for window in rest if window.reason is Reason.NEW]
+    assert new[0].start == START
+    assert new[-1].end == until
+    assert all(earlier.end == later.start for earlier, later in pairwise(new))
+
+
+@given(AGES, st.lists(HOURS, min_size=1, max_size=8), st.integers(0, 24 * 400))
+def test_each_message_is_read_when_new_and_once_more_at_each_age(ages, pauses, sent_hours):
+    """Exactly once each, whatever the rhythm; several ages that a pause skipped count as one reading."""
+    sent = START + timedelta(hours=sent_hours, minutes=30)
+    schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
+    for pause in pauses:
+        before, until = until, until + pause
+        bookmark, read = run(bookmark, until, schedule, None)
+        readings = sum(window.start < sent <= window.end for window in read)
+        is_due = any(before < sent + age <= until for age in (timedelta(0), *ages))
+        assert readings == is_due
+
+
+@given(AGES, RUNS, st.integers(0, 24 * 400))
+def test_a_killed_run_delays_readings_but_drops_and_repeats_none(ages, runs, sent_hours):
+    """Whatever was killed when, in the end every age that has passed was followed by a reading."""
+    sent = START + timedelta(hours=sent_hours, minutes=30)
+    schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
+    readings: list[datetime] = []
+    for pause, killed_after in [*runs, (timedelta(hours=1), None)]:
+        until += pause
+        bookmark, read = run(bookmark, until, schedule, killed_after)
+        readings += [until for window in read if window.start < sent <= window.end]
+    moments = [sent, *(sent + age for age in ages)]
+    due = [moment for moment in moments if moment <= until]
+    assert all(any(reading >= moment for reading in readings) for moment in due)
+    assert len(readings) <= len(due)
+
+
+@given(AGES, RUNS)
+def test_a_run_with_nothing_new_plans_nothing(ages, runs):
+    schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
+    for pause, _ in runs:
+        until += pause
+        bookmark, _ = run(bookmark, until, schedule, None)
+    assert plan(bookmark, until, schedule) == []
+    assert plan(bookmark, until - timedelta(hours=1), schedule) == []
+    assert bookmark == Bookmark(until, until)
+
+
+@given(HOURS, HOURS)
+def test_lookback_reads_again_what_was_sent_before_the_bookmark(lookback, pause):
+    schedule = Schedule(START, (), lookback)
+    bookmark, _ = run(first_bookmark(), START + pause, schedule, None)
+    windows = plan(bookmark, START + 2 * pause, schedule)
+    assert windows[0].start == max(START, START + pause - lookback)
+    assert {window.reason for window in windows} == {Reason.LOOKBACK, Reason.NEW}
+
+
+@given(
+    st.integers(2, 10**12),
+    st.none() | st.integers(-10, 10**12),
+    st.sampled_from(Order),
+)
+def test_a_window_is_split_into_two_that_join(span, at, order):
+    def moment(milliseconds: int) -> datetime:
+        return START + timedelta(milliseconds=milliseconds)
+
+    window = Window(START, moment(span), Reason.REVISIT, Size.LARGE)
+    older, newer = window.split(None if at is None else moment(at), order)
+    assert (older.start, newer.end) == (window.start, window.end)
+    assert older.start < older.end == newer.start < newer.end
+    assert older.end.microsecond % 1000 == 0
+    assert {older.reason, newer.reason} == {Reason.REVISIT}
+
+
+def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
+    window = Window(START, START + timedelta(hours=4), Reason.NEW)
+    middle = START + timedelta(hours=1)
+    sizes = {order: tuple(part.size for part in window.split(middle, order)) for order in Order}
+    assert sizes == {
+        Order.OLDEST_FIRST: (Size.FITS, Size.LARGE),
+        Order.NEWEST_FIRST: (Size.LARGE, Size.FITS),
+        Order.UNKNOWN: (Size.UNKNOWN, Size.UNKNOWN),
+    }
