@@ -28,7 +28,7 @@ demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, an
 	@$(BIN)/python -m demo
 
 test: lint ## everything: lint, types, all tests, the end-to-end one too
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from types import FrameType
 
 import psycopg
 
 from demo import report
 from demo.pipeline import pipeline
 from demo.postgres import warehouse
-from demo.processes import CommandError
+from demo.processes import CommandError, interruptible
 from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.server import Sandbox
 
@@ -23,15 +21,13 @@ MESSAGES = 20_000
 """Of each vendor."""
 DAYS = 40
 DAY = timedelta(days=1)
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Run the demo; returns the exit code."""
-    for signum in SIGNALS:
-        signal.signal(signum, _interrupt)
     try:
-        _demo()
+        with interruptible():
+            _demo()
     except KeyboardInterrupt:
         print("Stopped. Nothing is left behind.", file=sys.stderr)
         return 130
@@ -39,13 +35,6 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _interrupt(_signum: int, _frame: FrameType | None) -> None:
-    """Unwind, once: a second signal must not cut the tidying up short."""
-    for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _demo() -> None:

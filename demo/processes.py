@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 Command = Sequence[str | Path]
@@ -18,8 +19,31 @@ SHOWN_LINES = 25
 """Lines of a failed program's output in the error."""
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class CommandError(Exception):
     """A program failed; the message has the end of its output."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block, let a request to stop unwind everything: it raises KeyboardInterrupt.
+
+    Once only: a second signal must not cut the tidying up short. Main thread only.
+    """
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        for signum in SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = {signum: signal.signal(signum, interrupt) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in former.items():
+            signal.signal(signum, handler)
 
 
 @contextmanager

@@ -120,6 +120,8 @@ def _value_problems(config: Config) -> Iterator[tuple[str, str]]:
 
 def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
     """Check values, each right by itself, against each other."""
+    if "batch_config" in config:
+        yield "batch_config", "is not supported: the SDK's BATCH mode would bypass stream maps"
     if not {"edna_api_key", "partner_gateway_api_key", "partner_gateway_username"} & set(config):
         yield (
             "edna_api_key",

@@ -55,13 +55,16 @@ class Client:
         Raises `ApiError` where no further try can help or a budget is spent, and at once when `stop` is
         set while it waits.
         """
-        started = time.monotonic()
+        started = None
         tries = 0
         while True:
             self._wait_for_pace(stop)
             tries += 1
+            sent_at = time.monotonic()
+            started = started or sent_at
             outcome, result = self._try(request, parse)
             if isinstance(outcome, Use):
+                self._pace.speed_up()
                 return result[0]
             if isinstance(outcome, Stop):
                 raise ApiError(f"{self._vendor}: {outcome.why}")
@@ -74,6 +77,8 @@ class Client:
                     f"({self._max_retry_seconds:g}) or the limit of tries"
                 )
             logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
+            if outcome.is_too_much:
+                self._pace.slow_down(sent_at, wait)
             self._pause(wait, stop)
 
     def _try(self, request: Request, parse: Callable[[bytes], T]) -> tuple[Use | Retry | Stop, tuple[T, ...]]:

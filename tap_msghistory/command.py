@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ from simplejson import JSONDecodeError
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_msghistory.errors import TapError
+from tap_msghistory.errors import StoppedBySignal, TapError
 
 _HELP = """Read the message histories of edna Pulse and of the Qlara partner gateway, and write them to
 stdout as Singer messages.
@@ -53,8 +54,13 @@ class TapCommand(SingerCommand):
             self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
         except FileNotFoundError as error:
             self._fail(str(error))
+        except StoppedBySignal as stopped:
+            name = signal.Signals(stopped.signum).name
+            self._fail(
+                f"Stopped by {name}; the next run goes on from the last state", code=128 + stopped.signum
+            )
 
-    def _fail(self, *lines: str) -> None:
+    def _fail(self, *lines: str, code: int = 1) -> None:
         for line in lines:
             self.logger.error(line)
-        sys.exit(1)
+        sys.exit(code)

@@ -17,3 +17,12 @@ class ApiError(TapError):
 
 class UnexpectedAnswerError(Exception):
     """A successful answer whose body is not what the vendor documents; it is asked for again."""
+
+
+class StoppedBySignal(BaseException):
+    """SIGTERM or SIGINT: the tap ends behind a whole line, with exit code 128 + `signum`."""
+
+    def __init__(self, signum: int) -> None:
+        """Keep the signal's number."""
+        super().__init__(signum)
+        self.signum = signum

@@ -1,14 +1,15 @@
-"""Singer messages to stdout."""
+"""Singer messages to stdout: whole lines, whatever ends the tap."""
 
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_msghistory.errors import TapError
+from tap_msghistory.errors import StoppedBySignal, TapError
 
 
 class OutputError(TapError):
@@ -18,16 +19,45 @@ class OutputError(TapError):
 class Writer(MsgSpecWriter):
     """Writes a line a message, and says in one line when it cannot."""
 
+    def __init__(self) -> None:
+        """Begin outside of any line."""
+        super().__init__()
+        self._is_writing = False
+        self._stopped: StoppedBySignal | None = None
+
     def write_message(self, message: Message) -> None:
         """Write to stdout. Raises `OutputError`."""
+        self._is_writing = True
         try:
             super().write_message(message)
         except BrokenPipeError as error:
-            _discard_stdout()
-            raise OutputError("Stdout was closed by its reader: the tap stops") from error
+            raise _reader_is_gone() from error
         except OSError as error:
             _discard_stdout()
             raise OutputError(f"Stdout takes no more ({error.strerror}): the tap stops") from error
+        finally:
+            self._is_writing = False
+        if self._stopped:
+            raise self._stopped
+
+    def stop(self, reason: StoppedBySignal) -> None:
+        """Raise `reason`: at once, or where a line is being written, behind it."""
+        if not self._is_writing or self._stopped:
+            raise reason
+        self._stopped = reason
+
+    def check(self) -> None:
+        """Raise `OutputError` if the reader is gone, also while there is nothing to write."""
+        if hasattr(select, "poll"):
+            stdout = select.poll()
+            stdout.register(sys.__stdout__ or 1, 0)
+            if any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0)):
+                raise _reader_is_gone()
+
+
+def _reader_is_gone() -> OutputError:
+    _discard_stdout()
+    return OutputError("Stdout was closed by its reader: the tap stops")
 
 
 def _discard_stdout() -> None:

@@ -13,14 +13,18 @@ from tap_msghistory.reader import Batch, TooManyError
 from tap_msghistory.windows import Window
 
 Read = Callable[[Window, Callable[[], None], threading.Event], Batch]
+_IDLE_SECONDS = 1.0
 
 
-def read_in_order(windows: Iterable[Window], read: Read, workers: int) -> Iterator[Batch]:
+def read_in_order(
+    windows: Iterable[Window], read: Read, workers: int, idle: Callable[[], None]
+) -> Iterator[Batch]:
     """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
 
     Finished windows wait for their turn and count among the `workers`, so that what is in memory is
     bounded by them and not by the history. A window that turns out too full gives its place to its
-    parts. Raises what `read` raises, once all that was finished before it has been yielded.
+    parts. While there is nothing to yield, `idle` is called about once a second. Raises what `read` raises,
+    once all that was finished before it has been yielded, and what `idle` raises.
     """
     agenda = _Agenda(windows, read, workers)
     # Daemons: a request that hangs must not keep a stopped process alive.
@@ -28,7 +32,7 @@ def read_in_order(windows: Iterable[Window], read: Read, workers: int) -> Iterat
     for thread in threads:
         thread.start()
     try:
-        while batch := agenda.next_batch():
+        while batch := agenda.next_batch(idle):
             yield batch
     finally:
         agenda.close()
@@ -59,7 +63,7 @@ class _Agenda:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
-    def next_batch(self) -> Batch | None:
+    def next_batch(self, idle: Callable[[], None]) -> Batch | None:
         """Wait for the first window's batch; None when all have been handed over."""
         with self._changed:
             while self._slots:
@@ -68,7 +72,8 @@ class _Agenda:
                     return self._slots.popleft().batch
                 if self._failure:
                     raise self._failure
-                self._changed.wait()
+                if not self._changed.wait(_IDLE_SECONDS):
+                    idle()
             return None
 
     def work(self) -> None:

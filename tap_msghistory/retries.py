@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 import backoff
@@ -16,7 +17,6 @@ from tap_msghistory.apis.base import Complaint
 #: Tries of one request, the first included. The other budget, total time, is a setting.
 MAX_TRIES = 20
 _LONGEST_BACKOFF = 60.0  # seconds
-_RETRIED_STATUSES = frozenset({408, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Ask again, `not_before` seconds from now at the earliest."""
+    """Ask again, `not_before` seconds from now at the earliest.
+
+    Nobody with the same credential is to ask before either where that `is_too_much` for the server.
+    """
 
     why: str
     not_before: float = 0.0
+    is_too_much: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,12 @@ class Stop:
 
 def judge(answer: Answer, complaints: tuple[Complaint, ...], now: datetime) -> Use | Retry | Stop:
     """Decide by status, headers and the vendor's documented errors."""
-    if answer.status == 200:  # noqa: PLR2004
+    if answer.status == HTTPStatus.OK:
         return Use()
-    if answer.status in _RETRIED_STATUSES or answer.status >= 500:  # noqa: PLR2004
-        return Retry(f"status {answer.status}", asked_wait(answer, now))
+    is_too_many = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    if is_too_many or answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status >= 500:  # noqa: PLR2004
+        wait = asked_wait(answer, now)
+        return Retry(f"status {answer.status}", wait, is_too_much=is_too_many or wait > 0)
     if 300 <= answer.status < 400:  # noqa: PLR2004
         return Stop(f"status {answer.status}, a redirect, is not followed: check the base URL")
     for complaint in complaints:
@@ -69,7 +75,7 @@ def asked_wait(answer: Answer, now: datetime) -> float:
     `retryAfter` is what the partner gateway's guide on rate limits puts into the body of a 429. The
     longest counts; 0 where nothing readable is asked for.
     """
-    return max(_header_wait(answer.headers.get("Retry-After"), now), _body_wait(answer.body), 0.0)
+    return max(_header_wait(answer.headers, now), _body_wait(answer.body), 0.0)
 
 
 def delay(tries: int, not_before: float) -> float:
@@ -85,17 +91,23 @@ def budget_left(tries: int, waited_to: float, max_seconds: float) -> bool:
     return tries < MAX_TRIES and waited_to <= max_seconds
 
 
-def _header_wait(value: str | None, now: datetime) -> float:
-    if value is None:
+def _header_wait(headers: Mapping[str, str], now: datetime) -> float:
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    moment = _http_date(asked)
+    if moment is None:
         return 0.0
+    # The server's clock and this one may differ; the longer wait is right by both.
+    return max((moment - it).total_seconds() for it in (now, _http_date(headers.get("Date", "")) or now))
+
+
+def _http_date(text: str) -> datetime | None:
     try:
-        return float(value)
+        moment = parsedate_to_datetime(text)
     except ValueError:
-        pass
-    try:
-        return (parsedate_to_datetime(value) - now).total_seconds()
-    except (ValueError, TypeError):
-        return 0.0
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _body_wait(body: bytes) -> float:

@@ -215,6 +215,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="Seconds for which a request that fails for a passing reason is tried again. A wait "
         "that would take longer fails at once.",
     ),
+    th.Property(
+        "max_rejected",
+        th.IntegerType(minimum=0),
+        title="Rejected messages at most",
+        description="A run fails when more messages than this have no identifier or no readable send time. "
+        "They go whole to the stream rejected_messages. Default: no limit.",
+    ),
 ).to_dict()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from requests.auth import AuthBase, HTTPBasicAuth
 from singer_sdk import Tap
@@ -17,17 +17,24 @@ from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
 from tap_msghistory.client import Client, HeaderAuth
 from tap_msghistory.command import TapCommand
+from tap_msghistory.errors import StoppedBySignal
 from tap_msghistory.output import Writer
 from tap_msghistory.pace import Pace
 from tap_msghistory.settings import SETTINGS, Settings
-from tap_msghistory.streams import EdnaHistoryStream, PartnerGatewayHistoryStream
+from tap_msghistory.streams import (
+    EdnaHistoryStream,
+    PartnerGatewayHistoryStream,
+    RejectedMessagesStream,
+)
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import click
+    from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_msghistory.apis.base import HistoryApi
-    from tap_msghistory.streams.base import MessageHistoryStream
 
 
 class TapMessageHistory(Tap):
@@ -103,11 +110,31 @@ class TapMessageHistory(Tap):
         )
         return self._client(PartnerGatewayHistory, auth, pace)
 
-    def discover_streams(self) -> list[MessageHistoryStream]:
+    def check_output(self) -> None:
+        """Raise `OutputError` if nobody reads what is written."""
+        if isinstance(self.message_writer, Writer):
+            self.message_writer.check()
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End behind a whole line. The SDK's own handler writes into the middle of one, and exits with 0.
+
+        The state needs no last word: it was written when what it covers was complete.
+        """
+        reason = StoppedBySignal(signum)
+        if not isinstance(self.message_writer, Writer):
+            raise reason
+        self.message_writer.stop(reason)
+
+    @property
+    def rejected_messages(self) -> RejectedMessagesStream:
+        """The stream that takes what cannot be shaped."""
+        return cast("RejectedMessagesStream", self.streams[RejectedMessagesStream.name])
+
+    def discover_streams(self) -> list[Stream]:
         """Return the streams of each vendor whose credentials are set; without any, all of them."""
         has_edna = "edna_api_key" in self.config
         has_gateway = {"partner_gateway_api_key", "partner_gateway_username"} & set(self.config)
-        streams: list[MessageHistoryStream] = []
+        streams: list[Stream] = [RejectedMessagesStream(self)]
         if has_edna or not has_gateway:
             streams.append(EdnaHistoryStream(self))
         if has_gateway or not has_edna:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tap_msghistory.errors import TapError
 from tap_msghistory.sandbox import gateway
 from tap_msghistory.sandbox.options import GatewayOptions
 from tap_msghistory.sandbox.server import Sandbox
@@ -66,14 +68,20 @@ def sync(
     *,
     state: dict[str, Any] | None = None,
     catalog: dict[str, Any] | None = None,
+    catch: Callable[[TapError], None] | None = None,
 ) -> Output:
-    """Run the tap in this process."""
+    """Run the tap in this process; `catch` gets the error with which it ends."""
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with contextlib.redirect_stdout(stdout):
         tap = TapMessageHistory(
             config=copy.deepcopy(settings), state=copy.deepcopy(state), catalog=copy.deepcopy(catalog)
         )
-        tap.sync_all()
+        try:
+            tap.sync_all()
+        except TapError as error:
+            if not catch:
+                raise
+            catch(error)
     lines = stdout.buffer.getvalue().splitlines()
     return Output([msgspec.json.decode(line) for line in lines])
 

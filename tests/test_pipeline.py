@@ -18,11 +18,12 @@ sql = pytest.importorskip("psycopg.sql", reason=REASON)
 
 from demo.pipeline import pipeline  # noqa: E402
 from demo.postgres import Warehouse, warehouse  # noqa: E402
+from demo.processes import interruptible  # noqa: E402
 from tap_msghistory.sandbox.clock import Clock  # noqa: E402
 from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
 from tests.support import END, END_MS, STREAMS, iso, truth  # noqa: E402
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 
 DAYS = 40
 DAY = timedelta(days=1)
@@ -49,6 +50,7 @@ def walk() -> Iterator[Walk]:
     clock = Clock(END_MS - round(DAY.total_seconds() * 1000), frozen=True)
     sandbox = Sandbox.generate(messages=3_000, days=DAYS, end_ms=END_MS, clock=clock)
     with (
+        interruptible(),
         sandbox.serve(),
         warehouse() as house,
         pipeline(sandbox, house, start_date=iso(END - timedelta(days=DAYS + 1))) as road,

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-import msgspec
-
 from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.windows import Order, Window
 
@@ -58,14 +56,6 @@ class HistoryApi(Protocol):
 
     def parse(self, body: bytes) -> Page:
         """Read an answer. Raises `UnexpectedAnswerError`."""
-
-
-def parse_json(body: bytes) -> Any:
-    """Read JSON. Raises `UnexpectedAnswerError`, which shows nothing of the body."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnexpectedAnswerError("the body is not JSON") from error
 
 
 def as_rows(value: Any) -> list[Row]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tap_msghistory.apis.base import Complaint, Page, Request, as_rows, parse_json
+from tap_msghistory.apis.base import Complaint, Page, Request, as_rows
+from tap_msghistory.apis.bodies import parse_json
 from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Order, Window

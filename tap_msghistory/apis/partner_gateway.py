@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tap_msghistory.apis.base import Complaint, Page, Request, as_rows, parse_json
+from tap_msghistory.apis.base import Complaint, Page, Request, as_rows
+from tap_msghistory.apis.bodies import parse_json
 from tap_msghistory.timestamps import to_text
 from tap_msghistory.windows import Order, Window
 

@@ -2,5 +2,6 @@
 
 from tap_msghistory.streams.edna import EdnaHistoryStream
 from tap_msghistory.streams.partner_gateway import PartnerGatewayHistoryStream
+from tap_msghistory.streams.rejected import RejectedMessagesStream
 
-__all__ = ["EdnaHistoryStream", "PartnerGatewayHistoryStream"]
+__all__ = ["EdnaHistoryStream", "PartnerGatewayHistoryStream", "RejectedMessagesStream"]

@@ -77,9 +77,13 @@ class MessageHistoryStream(Stream, abc.ABC):
         windows = plan(bookmark, until, settings.schedule)
         unknown = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
         neighbours: set[Any] = set()
-        for batch in read_in_order(windows, self._reader().read, settings.concurrency):
+        rejected = 0
+        for batch in read_in_order(
+            windows, self._reader().read, settings.concurrency, self._tap.check_output
+        ):
             if batch.rejected:
-                raise TapError(f"{self.name}: {batch.rejected[0].reason} in a message")
+                rejected += len(batch.rejected)
+                self._tap.rejected_messages.write(self.name, batch.rejected)
             ids = {record["messageId"] for record in batch.records}
             for record in batch.records:
                 # Windows share the instant at which they meet, so a server may give it to both.
@@ -90,6 +94,13 @@ class MessageHistoryStream(Stream, abc.ABC):
             neighbours = ids
             bookmark = advance(bookmark, batch.window, until, settings.schedule)
             self._write_bookmark(bookmark)
+        if rejected:
+            self.logger.warning(
+                "%d messages of %s could not be shaped; they are in the stream %s",
+                rejected,
+                self.name,
+                self._tap.rejected_messages.name,
+            )
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Have none: the bookmark never passes what was read."""

@@ -1,0 +1,285 @@
+"""Servers that misbehave: nothing is lost, nothing is repeated, nothing hangs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_msghistory.apis.edna import EdnaHistory
+from tap_msghistory.errors import ApiError
+from tap_msghistory.pace import Pace
+from tap_msghistory.retries import MAX_TRIES, Answer, Retry, Stop, asked_wait, budget_left, delay, judge
+from tap_msghistory.sandbox.faults import Faults
+from tap_msghistory.sandbox.history import Message
+from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+NOW = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch):
+    """Let tries follow each other at once: how long the tap waits is `test_waits_*`'s business."""
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
+
+
+@pytest.fixture
+def filled(sandbox, life_like):
+    sandbox.edna.add(*life_like.edna)
+    for channel, history in life_like.gateway.items():
+        sandbox.gateway[channel].add(*history)
+    return sandbox
+
+
+def assert_all_arrive_once(sandbox, output):
+    for stream in STREAMS:
+        assert output.records(stream) == in_send_order(stream, truth(sandbox, stream))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_resets_cut_bodies_and_html_pages_lose_and_repeat_nothing(filled, seed):
+    filled.faults = Faults(
+        error_rate=0.05, drop_rate=0.03, cut_rate=0.03, html_rate=0.03, odd_rate=0.03, fail_next=3, seed=seed
+    )
+    assert_all_arrive_once(filled, sync(config(filled, page_size=100)))
+    statuses = Counter(it.status for it in filled.journal.requests)
+    assert statuses[500] >= 3
+    assert statuses[None] >= 1, "no connection was reset: the test would show nothing"
+
+
+@pytest.mark.parametrize("skip", ["asked", "capped"])
+@pytest.mark.parametrize("cap", [100, 999])
+def test_a_silently_capped_page_truncates_nothing(filled, cap, skip):
+    filled.faults.page_cap = cap
+    filled.faults.page_cap_skip = skip
+    assert_all_arrive_once(filled, sync(config(filled)))
+    messages = len(filled.edna) + sum(map(len, filled.gateway.values()))
+    assert len(filled.journal.requests) <= messages / cap + 20
+
+
+@pytest.mark.parametrize(("endless", "says"), [("repeat", "again and again"), ("empty", "empty page")])
+def test_edna_promising_more_for_ever_is_an_error_within_bounded_requests(filled, endless, says):
+    filled.faults.endless = endless
+    with pytest.raises(ApiError, match=says):
+        sync(config(filled))
+    assert len(filled.journal.requests) < 40
+
+
+def test_the_gateway_repeating_a_page_for_ever_is_an_error_within_bounded_requests(filled):
+    filled.faults.endless = "repeat"
+    with pytest.raises(ApiError, match="again and again"):
+        sync({**config(filled), "edna_api_key": None})
+    assert len(filled.journal.requests) < 40
+
+
+def test_a_window_with_as_many_messages_as_a_page_ends(sandbox):
+    for count in (0, 1, 50, 100, 200):
+        missing = range(len(sandbox.gateway["SMS"]), count)
+        sandbox.gateway["SMS"].add(
+            *(Message(id=str(it), sent_ms=END_MS - it, channel="SMS") for it in missing)
+        )
+        assert len(sync(config(sandbox, page_size=50)).records(SMS)) == count
+
+
+@pytest.mark.parametrize("where", ["seconds", "date", "body", "none"])
+def test_a_429_is_waited_for_and_loses_nothing(filled, where):
+    filled.faults = Faults(limit_next=3, limit_wait_s=0.1, retry_after=where)
+    assert_all_arrive_once(filled, sync(config(filled)))
+
+
+def test_no_request_is_sent_before_the_time_that_a_429_asks_for(filled):
+    filled.faults = Faults(limit_next=1, limit_wait_s=1.0, retry_after="seconds")
+    sync(config(filled, concurrency=8, page_size=100))
+    limited, following = list(filled.journal.requests)[:2]
+    assert limited.status == 429
+    assert following.at - limited.at >= 1.0
+
+
+def test_a_wait_beyond_the_budget_fails_at_once_with_the_state_kept(filled):
+    asked = []
+
+    def limit_later_requests(request):
+        asked.append(request)
+        if request.api == "gateway":
+            filled.faults.limit_next = 1_000_000
+
+    filled.faults.limit_wait_s = 3600.0
+    filled.journal.watch = limit_later_requests
+    output, error = _failing_sync(config(filled))
+    assert "max_retry_seconds" in str(error)
+    assert [it.api for it in asked].count("gateway") <= 2
+    assert output.records(EDNA) == in_send_order(EDNA, truth(filled, EDNA))
+    assert "replication_key_value" in output.bookmark(EDNA)
+
+
+def test_told_its_limit_the_tap_keeps_it(filled):
+    filled.gateway_options.requests_per_second = 40
+    sync(
+        config(filled, page_size=100, partner_gateway_requests_per_second=40, concurrency=8, edna_api_key=None)
+    )
+    statuses = Counter(it.status for it in filled.journal.requests)
+    assert statuses[429] <= 0.02 * statuses[200]
+
+
+def test_a_limit_that_it_was_not_told_is_not_stormed(filled):
+    filled.edna_options.requests_per_second = 20
+    filled.faults.retry_after = "seconds"
+    output = sync(
+        config(
+            filled,
+            page_size=100,
+            concurrency=8,
+            partner_gateway_api_key=None,
+        )
+    )
+    statuses = Counter(it.status for it in filled.journal.requests)
+    assert statuses[429] <= 0.2 * statuses[200]
+    assert output.records(EDNA) == in_send_order(EDNA, truth(filled, EDNA))
+
+
+@pytest.mark.parametrize(
+    ("refuse", "status", "says"),
+    [
+        ({"refuse": 401}, 401, "edna_api_key"),
+        ({"refuse": 403}, 403, "edna_api_key"),
+        ({"redirect_to": "http://127.0.0.1:9"}, 307, "redirect"),
+    ],
+)
+def test_what_cannot_get_better_is_asked_once(filled, refuse, status, says):
+    for name, value in refuse.items():
+        setattr(filled.faults, name, value)
+    with pytest.raises(ApiError, match=says):
+        sync(config(filled, concurrency=8))
+    assert [it.status for it in filled.journal.requests] == [status]
+
+
+@pytest.mark.parametrize("change", ["insert", "late insert", "status"])
+def test_changes_while_pages_are_read_lose_no_message_that_was_there(filled, change):
+    before = {stream: truth(filled, stream) for stream in STREAMS}
+    numbers = iter(range(1, 10_000))
+
+    def happen(_request):
+        number = next(numbers)
+        if change == "status":
+            message = list(filled.edna)[number]
+            filled.edna.set_status(message.id, "READ", END_MS - 1)
+            message = list(filled.gateway["SMS"])[number]
+            filled.gateway["SMS"].set_status(message.id, "EXPIRED", END_MS - 1)
+        else:
+            sent_ms = END_MS - (number if change == "insert" else 86_400_000 * 30 + number)
+            filled.edna.add(Message(id=10**9 + number, sent_ms=sent_ms, channel="SMS"))
+            filled.gateway["SMS"].add(Message(id=f"new {number}", sent_ms=sent_ms, channel="SMS"))
+
+    filled.journal.watch = happen
+    output = sync(config(filled, page_size=200))
+    for stream in STREAMS:
+        arrived = Counter(it["messageId"] for it in output.records(stream))
+        assert max(arrived.values()) == 1
+        assert arrived.keys() >= {it["messageId"] for it in before[stream]}
+
+
+def _failing_sync(settings):
+    error = None
+
+    def catch(failure):
+        nonlocal error
+        error = failure
+
+    output = sync(settings, catch=catch)
+    return output, error
+
+
+# What to do about an answer, without a server or a clock.
+
+
+def answer(status=429, body=b"", **headers):
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@given(st.integers(1, 10**6))
+def test_waits_are_at_least_what_the_server_asks_for_however_it_says_it(seconds):
+    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    body = json.dumps({"status": 429, "retryAfter": seconds}).encode()
+    assert asked_wait(answer(Retry_After=str(seconds)), NOW) == seconds
+    assert asked_wait(answer(Retry_After=date), NOW) == seconds
+    assert asked_wait(answer(body=body), NOW) == seconds
+    assert asked_wait(answer(body=body, Retry_After="1"), NOW) == seconds
+
+
+def test_waits_are_right_although_the_servers_clock_is_wrong():
+    wrong = NOW - timedelta(hours=1)
+    date = format_datetime(wrong + timedelta(seconds=7), usegmt=True)
+    assert asked_wait(answer(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW) == 7
+
+
+@given(st.text(), st.binary())
+def test_waits_that_are_not_readable_are_none(header, body):
+    assert 0 <= asked_wait(answer(body=body, Retry_After=header), NOW) < float("inf")
+
+
+@given(st.integers(1, MAX_TRIES), st.floats(0, 10**6))
+def test_waits_never_fall_below_the_asked_one(tries, not_before):
+    assert delay(tries, not_before) >= not_before
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_passing_failures_are_retried(status):
+    assert isinstance(judge(answer(status), EdnaHistory.complaints, NOW), Retry)
+
+
+@given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
+def test_everything_else_is_final_and_shows_nothing_of_the_body(status, body):
+    verdict = judge(answer(status, b"CANARY" + body), EdnaHistory.complaints, NOW)
+    assert isinstance(verdict, Stop)
+    assert "CANARY" not in verdict.why
+
+
+def test_the_vendors_code_is_named_with_the_setting_to_mend():
+    verdict = judge(answer(400, b'{"code": "limit-not-valid"}'), EdnaHistory.complaints, NOW)
+    assert verdict == Stop("status 400 limit-not-valid: lower page_size")
+
+
+def test_both_budgets_end_the_tries():
+    assert budget_left(MAX_TRIES - 1, 5.0, 5.0)
+    assert not budget_left(MAX_TRIES, 0.0, 5.0)
+    assert not budget_left(1, 5.1, 5.0)
+
+
+def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
+    now = 0.0
+    pace = Pace(per_second=5, per_minute=8, clock=lambda: now)
+    assert [pace.reserve() for _ in range(5)] == [0.0] * 5
+    assert 0.9 < pace.reserve() <= 1.1
+    now = 1.5
+    assert [pace.reserve() for _ in range(3)] == [0.0] * 3
+    assert 57 < pace.reserve() <= 60
+    now = 61.7
+    assert pace.reserve() == 0.0
+
+
+def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    assert pace.reserve() == 0.0
+    pace.slow_down(sent_at=now, seconds=2.0)
+    pace.slow_down(sent_at=now, seconds=1.0)
+    assert pace.reserve() == pytest.approx(2.0)
+    now = 102.5
+    assert pace.reserve() == 0.0
+    assert pace.reserve() == pytest.approx(0.05)
+    for _ in range(200):
+        pace.speed_up()
+    assert [pace.reserve() for _ in range(10)] == [0.0] * 10
+
+
+def test_no_thread_outlives_a_sync(filled):
+    before = threading.active_count()
+    sync(config(filled))
+    assert threading.active_count() <= before
