@@ -17,8 +17,6 @@ PATIENCE = 10
 """Seconds that a program has for an orderly end."""
 SHOWN_LINES = 25
 """Lines of a failed program's output in the error."""
-
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

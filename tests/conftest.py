@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.server import Sandbox
 from tests.support import END_MS
+
+# No deadlines: on a busy machine, how long an example takes says nothing about the product.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=100, stateful_step_count=20)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_000, stateful_step_count=30)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")

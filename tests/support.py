@@ -27,6 +27,7 @@ END_MS = int(END.timestamp() * 1000)
 CHANNELS = ("SMS", "RCS", "WHATSAPP")
 GATEWAY_STREAMS = {channel: f"partner_gateway_history_{channel.lower()}" for channel in CHANNELS}
 STREAMS = ("edna_history", *GATEWAY_STREAMS.values())
+REJECTED = "rejected_messages"
 
 Message = dict[str, Any]
 
@@ -58,6 +59,7 @@ def config(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
         "partner_gateway_api_key": sandbox.gateway_options.key,
         "partner_gateway_base_url": sandbox.gateway_base_url,
         "start_date": iso(END - timedelta(days=90)),
+        "max_retry_seconds": 30,
         "end_date": iso(END),
         **settings,
     }

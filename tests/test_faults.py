@@ -121,9 +121,8 @@ def test_a_wait_beyond_the_budget_fails_at_once_with_the_state_kept(filled):
 
 def test_told_its_limit_the_tap_keeps_it(filled):
     filled.gateway_options.requests_per_second = 40
-    sync(
-        config(filled, page_size=100, partner_gateway_requests_per_second=40, concurrency=8, edna_api_key=None)
-    )
+    told = {"partner_gateway_requests_per_second": 40, "edna_api_key": None}
+    sync(config(filled, page_size=100, concurrency=8, **told))
     statuses = Counter(it.status for it in filled.journal.requests)
     assert statuses[429] <= 0.02 * statuses[200]
 

@@ -1,0 +1,251 @@
+"""Whatever a vendor sends: what is emitted is valid, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_msghistory.apis.bodies import parse_json
+from tap_msghistory.errors import TapError, UnexpectedAnswerError
+from tap_msghistory.records import Rejected, Shaper
+from tap_msghistory.sandbox.history import Message
+from tests.support import END_MS, REJECTED, config, sync
+
+EDNA = "edna_history"
+SCHEMAS = {
+    name: json.loads(Path("schemas", f"{name}.json").read_text())
+    for name in ("edna_message", "partner_gateway_message")
+}
+VALIDATORS = {
+    name: jsonschema.Draft202012Validator(
+        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    for name, schema in SCHEMAS.items()
+}
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.datetimes().map(str)
+    | st.sampled_from(["2024-07-23T08:08:20.201+0000", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def shaper(kind, assume="UTC"):
+    sent_at, fallback = {
+        "edna_message": ("sentOrReceivedAt", None),
+        "partner_gateway_message": ("sendDate", "customerMessageId"),
+    }[kind]
+    return Shaper(SCHEMAS[kind], sent_at=sent_at, assume_timezone=ZoneInfo(assume), id_fallback=fallback)
+
+
+def row(kind, **fields):
+    wholes: dict[str, dict[str, object]] = {
+        "edna_message": {"messageId": 7, "sentOrReceivedAt": "2024-07-23T08:08:20.201+0000"},
+        "partner_gateway_message": {"messageId": "7", "sendDate": "2026-04-09T10:15:00+02:00"},
+    }
+    return {**wholes[kind], **fields}
+
+
+def spellings(kind):
+    names = [
+        spelling
+        for name, it in SCHEMAS[kind]["properties"].items()
+        for spelling in (name, *it.get("x-spellings", ()))
+    ]
+    return st.sampled_from(names) | st.sampled_from(names).map(str.upper) | st.text()
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+@given(data=st.data())
+def test_every_record_is_valid_and_holds_all_that_came(kind, data):
+    fields = data.draw(st.dictionaries(spellings(kind), JSON, max_size=8))
+    message = {**row(kind), **fields} if data.draw(st.booleans()) else fields
+    shaped = shaper(kind)(message)
+    if isinstance(shaped, Rejected):
+        assert shaped.row == message
+        return
+    VALIDATORS[kind].validate(shaped)
+    assert msgspec.json.decode(msgspec.json.encode(shaped)) == shaped
+    kept = json.dumps(list(shaped.values())) + json.dumps(list((shaped["extraFields"] or {}).values()))
+    for value in fields.values():
+        if isinstance(value, str) and not value[:4].isdigit():
+            assert json.dumps(value)[1:-1] in kept
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_every_spelling_that_the_vendors_pages_show_is_read(kind):
+    for name, declaration in SCHEMAS[kind]["properties"].items():
+        for spelling in declaration.get("x-spellings", ()):
+            value = {"integer": 5, "string": "2026-04-09T10:15:00Z"}[declaration["type"][0]]
+            for key in (spelling, spelling.upper(), spelling.lower()):
+                record = shaper(kind)(row(kind, **{key: value}))
+                assert record[name] is not None, key
+                assert record["extraFields"] is None, key
+
+
+def test_a_propertys_own_name_goes_before_other_spellings_and_neither_is_lost():
+    record = shaper("partner_gateway_message")(
+        row("partner_gateway_message", status="SENT", deliveryStatus="DELIVERED", STATUS="ERROR")
+    )
+    assert record["deliveryStatus"] == "DELIVERED"
+    assert record["extraFields"] == {"status": "SENT", "STATUS": "ERROR"}
+
+
+def test_unknown_fields_and_known_ones_of_another_type_are_kept():
+    record = shaper("edna_message")(
+        row(
+            "edna_message",
+            segments="two",
+            address=35000000000,
+            newField={"a": [1]},
+            subjectId=2**63,
+            cascadeId=True,
+        )
+    )
+    assert record["segments"] is record["address"] is record["subjectId"] is record["cascadeId"] is None
+    assert record["extraFields"] == {
+        "segments": "two",
+        "address": 35000000000,
+        "newField": {"a": [1]},
+        "subjectId": 2**63,
+        "cascadeId": True,
+    }
+
+
+def test_a_traffic_type_may_be_a_string_or_a_list():
+    shape = shaper("edna_message")
+    assert shape(row("edna_message", trafficType="AD"))["trafficType"] == "AD"
+    assert shape(row("edna_message", trafficType=["AD", "HSM"]))["trafficType"] == "AD,HSM"
+
+
+def test_content_is_kept_byte_for_byte():
+    content = '{"text": "Привет 🚚 \\u0041 \\"x\\"",  "type" : "TEXT"}'
+    assert shaper("edna_message")(row("edna_message", content=content))["content"] == content
+
+
+@pytest.mark.parametrize(
+    ("given_time", "assume", "emitted"),
+    [
+        ("2024-07-23T08:08:20.201Z", "Europe/Rome", "2024-07-23T08:08:20.201Z"),
+        ("2024-07-23T08:08:20.201+0000", "Europe/Rome", "2024-07-23T08:08:20.201Z"),
+        ("2024-07-23T08:08:20+02:00", "UTC", "2024-07-23T06:08:20.000Z"),
+        ("2024-07-23T08:08:20.201987Z", "UTC", "2024-07-23T08:08:20.201Z"),
+        ("2024-07-23T08:08:20", "UTC", "2024-07-23T08:08:20.000Z"),
+        ("2024-07-23T08:08:20", "Europe/Rome", "2024-07-23T06:08:20.000Z"),
+        ("2024-10-27T02:30:00", "Europe/Rome", "2024-10-27T00:30:00.000Z"),  # twice: the first
+        ("2024-03-31T02:30:00", "Europe/Rome", "2024-03-31T01:30:00.000Z"),  # never
+        ("2024-10-27T02:30:00+01:00", "Europe/Rome", "2024-10-27T01:30:00.000Z"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Rome", "Asia/Kathmandu", "America/New_York"])
+def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assume, emitted, zone):
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = zone
+    time.tzset()
+    try:
+        record = shaper("edna_message", assume)(row("edna_message", sentOrReceivedAt=given_time))
+    finally:
+        os.environ.pop("TZ")
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
+    assert record["sentOrReceivedAt"] == emitted
+
+
+def test_an_assumed_time_zone_is_warned_of_once(caplog):
+    shape = shaper("edna_message", "Europe/Rome")
+    for _ in range(3):
+        shape(row("edna_message", deliveryStatusAt="2024-07-23T08:08:20"))
+    assert [it.getMessage() for it in caplog.records if "Europe/Rome" in it.getMessage()].__len__() == 1
+
+
+# What JSON should not have, a vendor may send nevertheless.
+
+
+@given(JSON)
+def test_json_is_read_as_it_is(value):
+    assert parse_json(json.dumps(value).encode()) == value or value != value  # noqa: PLR0124
+
+
+def test_half_an_emoji_and_broken_bytes_keep_no_page_back():
+    assert parse_json(b'{"text": "cut \\ud83d", "more": "\xff"}') == {"text": "cut �", "more": "�"}
+    assert parse_json(b"\xef\xbb\xbf[NaN, 1e999]") == ["NaN", "1e999"]
+
+
+@given(st.binary())
+def test_what_is_no_json_is_said_without_showing_it(body):
+    try:
+        parse_json(body)
+    except UnexpectedAnswerError as error:
+        assert str(error) in {"the body is not JSON", "the body is nested too deeply"}  # noqa: PT017
+
+
+# Messages that cannot be shaped.
+
+
+def odd(number, **fields):
+    return Message(id=number, sent_ms=END_MS - number * 1000, channel="SMS", fields=fields)
+
+
+@pytest.fixture
+def with_odd_messages(sandbox):
+    sandbox.edna.add(
+        odd(1),
+        odd(2, messageId=msgspec.UNSET, text="whole"),
+        odd(3, messageId="three"),
+        odd(4, sentOrReceivedAt=None),
+        odd(5, sentOrReceivedAt="yesterday"),
+        odd(6),
+    )
+    return sandbox
+
+
+def test_a_message_that_cannot_be_shaped_goes_whole_to_its_own_stream_and_the_run_goes_on(
+    with_odd_messages, caplog
+):
+    output = sync(config(with_odd_messages))
+    assert [it["messageId"] for it in output.records(EDNA)] == [6, 1]
+    rejected = output.records(REJECTED)
+    assert [it["stream"] for it in rejected] == [EDNA] * 4
+    assert {it["reason"] for it in rejected} == {"no readable messageId", "no readable sentOrReceivedAt"}
+    assert len({it["rejectionId"] for it in rejected}) == 4
+    assert all(it["rejectedAt"].endswith("Z") for it in rejected)
+    (whole,) = (it["message"] for it in rejected if it["message"].get("text"))
+    assert whole["channelType"] == "SMS"
+    assert any("4 messages of edna_history could not be shaped" in it.getMessage() for it in caplog.records)
+
+
+def test_what_is_rejected_stands_before_the_state_that_covers_it(with_odd_messages):
+    types = [(it["type"], it.get("stream")) for it in sync(config(with_odd_messages)).messages]
+    first_state = next(at for at, (type_, _) in enumerate(types) if type_ == "STATE")
+    assert ("RECORD", REJECTED) in types[:first_state]
+    assert types.index(("SCHEMA", REJECTED)) < types.index(("RECORD", REJECTED))
+
+
+def test_a_message_rejected_again_has_the_same_key(with_odd_messages):
+    keys = [{it["rejectionId"] for it in sync(config(with_odd_messages)).records(REJECTED)} for _ in range(2)]
+    assert keys[0] == keys[1]
+
+
+def test_above_max_rejected_the_run_fails_and_the_state_stays(with_odd_messages):
+    errors: list[TapError] = []
+    output = sync(config(with_odd_messages, max_rejected=3), catch=errors.append)
+    assert "max_rejected (3)" in str(errors[0])
+    assert len(output.records(REJECTED)) == 4
+    assert output.state == {}
+    assert sync(config(with_odd_messages, max_rejected=4)).state
