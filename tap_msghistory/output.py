@@ -26,10 +26,15 @@ class Writer(MsgSpecWriter):
         self._stopped: StoppedBySignal | None = None
 
     def write_message(self, message: Message) -> None:
-        """Write to stdout. Raises `OutputError`."""
+        """Write a line to stdout. Raises `OutputError`."""
+        self.write_lines(self.format_message(message))
+
+    def write_lines(self, lines: bytes | bytearray) -> None:
+        """Write whole lines to stdout. Raises `OutputError`."""
         self._is_writing = True
         try:
-            super().write_message(message)
+            sys.stdout.buffer.write(lines)
+            sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             raise _reader_is_gone() from error
         except OSError as error:

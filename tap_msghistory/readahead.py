@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
+from typing import Generic, TypeVar
 
 from tap_msghistory.reader import Batch, TooManyError
 from tap_msghistory.windows import Window
 
-Read = Callable[[Window, Callable[[], None], threading.Event], Batch]
+T = TypeVar("T")
+Read = Callable[[Window, Callable[[], None], threading.Event], Batch[T]]
 _IDLE_SECONDS = 1.0
 
 
 def read_in_order(
-    windows: Iterable[Window], read: Read, workers: int, idle: Callable[[], None]
-) -> Iterator[Batch]:
+    windows: Iterable[Window], read: Read[T], workers: int, idle: Callable[[], None]
+) -> Iterator[Batch[T]]:
     """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
 
     Finished windows wait for their turn and count among the `workers`, so that what is in memory is
@@ -46,24 +48,24 @@ class _State(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class _Slot:
+class _Slot(Generic[T]):
     window: Window
     state: _State = _State.WAITING
-    batch: Batch | None = None
+    batch: Batch[T] | None = None
 
 
-class _Agenda:
+class _Agenda(Generic[T]):
     """The windows that are not yet handed over, in order."""
 
-    def __init__(self, windows: Iterable[Window], read: Read, workers: int) -> None:
-        self._slots = deque(_Slot(window) for window in windows)
+    def __init__(self, windows: Iterable[Window], read: Read[T], workers: int) -> None:
+        self._slots: deque[_Slot[T]] = deque(_Slot(window) for window in windows)
         self._read = read
         self._workers = workers
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
-    def next_batch(self, idle: Callable[[], None]) -> Batch | None:
+    def next_batch(self, idle: Callable[[], None]) -> Batch[T] | None:
         """Wait for the first window's batch; None when all have been handed over."""
         with self._changed:
             while self._slots:
@@ -94,7 +96,7 @@ class _Agenda:
             self._stop.set()
             self._changed.notify_all()
 
-    def _take(self) -> _Slot | None:
+    def _take(self) -> _Slot[T] | None:
         with self._changed:
             while self._slots and not self._stop.is_set():
                 if slot := self._first_ready():
@@ -103,7 +105,7 @@ class _Agenda:
                 self._changed.wait()
             return None
 
-    def _first_ready(self) -> _Slot | None:
+    def _first_ready(self) -> _Slot[T] | None:
         """Return the next window to read.
 
         None lies behind a window whose size is not known: it may yet become many, which come first, and
@@ -117,17 +119,17 @@ class _Agenda:
                 return None
         return None
 
-    def _fits(self, slot: _Slot) -> None:
+    def _fits(self, slot: _Slot[T]) -> None:
         with self._changed:
             slot.state = _State.READING
             self._changed.notify_all()
 
-    def _finish(self, slot: _Slot, batch: Batch) -> None:
+    def _finish(self, slot: _Slot[T], batch: Batch[T]) -> None:
         with self._changed:
             slot.state, slot.batch = _State.DONE, batch
             self._changed.notify_all()
 
-    def _replace(self, slot: _Slot, parts: tuple[Window, Window]) -> None:
+    def _replace(self, slot: _Slot[T], parts: tuple[Window, Window]) -> None:
         with self._changed:
             position = self._slots.index(slot)
             del self._slots[position]

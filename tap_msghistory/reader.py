@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from tap_msghistory.client import Client
 from tap_msghistory.records import Record, Rejected, Shaper
 from tap_msghistory.timestamps import from_text
 from tap_msghistory.windows import Order, Size, Window
+
+T = TypeVar("T")
 
 #: About as many messages as a window may hold: it is held and ordered in memory.
 CAPACITY = 10_000
@@ -35,11 +37,14 @@ class Paginator(Protocol):
 
 
 @dataclass(slots=True)
-class Batch:
-    """A window's messages, in send order, each once, with its latest version."""
+class Batch(Generic[T]):
+    """A window's messages, in send order, each once, in its latest version.
+
+    `messages` are pairs of an id and the form in which the record is kept until its turn comes.
+    """
 
     window: Window
-    records: list[Record] = field(default_factory=list)
+    messages: list[tuple[object, T]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     pages: int = 0
 
@@ -53,7 +58,7 @@ class TooManyError(Exception):
         self.parts = parts
 
 
-class WindowReader:
+class WindowReader(Generic[T]):
     """Reads one window of one series whole, or says that it must be split."""
 
     def __init__(
@@ -64,15 +69,17 @@ class WindowReader:
         shaper: Shaper,
         paginator: Callable[[], Paginator],
         sent_at: str,
+        keep: Callable[[Record], T],
     ) -> None:
-        """`sent_at` names the property that holds the send time."""
+        """`sent_at` names the property that holds the send time; `keep` makes of a record what is held."""
         self._api = api
         self._client = client
         self._shaper = shaper
         self._paginator = paginator
         self._sent_at = sent_at
+        self._keep = keep
 
-    def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Batch:
+    def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Batch[T]:
         """Return the window's messages; `fits` is called once it is known that they are not too many.
 
         Raises `TooManyError` with the windows to read instead, and `ApiError`.
@@ -84,23 +91,23 @@ class WindowReader:
         if sized:
             fits()
         paginator = self._paginator()
-        batch = Batch(window)
-        records: dict[object, Record] = {}
+        batch: Batch[T] = Batch(window)
+        kept: dict[Any, tuple[str, T]] = {}
         rejected: dict[bytes, Rejected] = {}
         while not paginator.finished:
             limit = paginator.limit
             request = self._api.page_request(window, paginator.start, limit)
             page = self._client.send(request, self._api.parse, stop)
-            seen = len(records) + len(rejected)
+            seen = len(kept) + len(rejected)
             for row in page.rows:
                 shaped = self._shaper(row)
                 if isinstance(shaped, Rejected):
                     rejected[msgspec.json.encode(row)] = shaped
                 else:
                     # Pages shift while messages arrive: of a message seen twice, the later is the newer.
-                    records[shaped["messageId"]] = shaped
+                    kept[shaped["messageId"]] = (shaped[self._sent_at], self._keep(shaped))
             batch.pages += 1
-            now_seen = len(records) + len(rejected)
+            now_seen = len(kept) + len(rejected)
             paginator.advance(page, now_seen - seen)
             if paginator.finished:
                 break
@@ -111,9 +118,8 @@ class WindowReader:
             if now_seen >= _TOO_MANY and window.splittable:
                 raise TooManyError(window.split(None, Order.UNKNOWN))
         batch.rejected = list(rejected.values())
-        batch.records = sorted(
-            records.values(), key=lambda record: (record[self._sent_at], record["messageId"])
-        )
+        in_order = sorted((sent_at, id_) for id_, (sent_at, _) in kept.items())
+        batch.messages = [(id_, kept[id_][1]) for _, id_ in in_order]
         return batch
 
     def _probe(self, window: Window, stop: threading.Event) -> None:
