@@ -6,7 +6,6 @@ rows came, whether the server promises more, and how many of the rows had not be
 
 from __future__ import annotations
 
-from tap_msghistory.apis.base import Page
 from tap_msghistory.errors import ApiError
 
 
@@ -22,13 +21,13 @@ class OffsetPaginator:
         self.limit = limit
         self.finished = False
 
-    def advance(self, page: Page, new_rows: int) -> None:
-        """Move behind `page`. Raises `ApiError` where the server promises more but sends nothing new."""
-        if not page.has_next:
+    def advance(self, rows: int, new_rows: int, *, has_next: bool | None) -> None:
+        """Move behind a page. Raises `ApiError` where the server promises more but sends nothing new."""
+        if not has_next:
             self.finished = True
             return
-        _require_progress(page, new_rows)
-        self.start += len(page.rows)
+        _require_progress(rows, new_rows)
+        self.start += rows
 
 
 class LongestPage:
@@ -55,20 +54,19 @@ class PageNumberPaginator:
         self.finished = False
         self._longest = longest
 
-    def advance(self, page: Page, new_rows: int) -> None:
-        """Move behind `page`. Raises `ApiError` where the server repeats itself."""
-        rows = len(page.rows)
+    def advance(self, rows: int, new_rows: int, *, has_next: bool | None) -> None:  # noqa: ARG002
+        """Move behind a page. Raises `ApiError` where the server repeats itself."""
         if rows < min(self.limit, self._longest.rows) or not rows:
             self.finished = True
             return
-        _require_progress(page, new_rows)
+        _require_progress(rows, new_rows)
         self._longest.rows = max(self._longest.rows, rows)
         self.limit = min(self.limit, rows)
         self.start += 1
 
 
-def _require_progress(page: Page, new_rows: int) -> None:
-    if not page.rows:
+def _require_progress(rows: int, new_rows: int) -> None:
+    if not rows:
         raise ApiError("the server promises more messages but sends an empty page")
     if not new_rows:
         raise ApiError("the server sends the same page of messages again and again")

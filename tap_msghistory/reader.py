@@ -9,9 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from tap_msghistory.apis.base import HistoryApi, Page
+from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.client import Client
-from tap_msghistory.records import Record, Rejected, Shaper
+from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.records import Rejected
 from tap_msghistory.timestamps import from_text
 from tap_msghistory.windows import Order, Size, Window
 
@@ -32,8 +33,8 @@ class Paginator(Protocol):
     limit: int
     finished: bool
 
-    def advance(self, page: Page, new_rows: int) -> None:
-        """Move behind `page`, `new_rows` of whose rows had not been seen."""
+    def advance(self, rows: int, new_rows: int, *, has_next: bool | None) -> None:
+        """Move behind a page of `rows`, `new_rows` of which had not been seen in this window."""
 
 
 @dataclass(slots=True)
@@ -66,18 +67,14 @@ class WindowReader(Generic[T]):
         *,
         api: HistoryApi,
         client: Client,
-        shaper: Shaper,
+        decoder: PageDecoder[T],
         paginator: Callable[[], Paginator],
-        sent_at: str,
-        keep: Callable[[Record], T],
     ) -> None:
-        """`sent_at` names the property that holds the send time; `keep` makes of a record what is held."""
+        """`paginator` makes a new one for each window."""
         self._api = api
         self._client = client
-        self._shaper = shaper
+        self._decoder = decoder
         self._paginator = paginator
-        self._sent_at = sent_at
-        self._keep = keep
 
     def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Batch[T]:
         """Return the window's messages; `fits` is called once it is known that they are not too many.
@@ -97,21 +94,19 @@ class WindowReader(Generic[T]):
         while not paginator.finished:
             limit = paginator.limit
             request = self._api.page_request(window, paginator.start, limit)
-            page = self._client.send(request, self._api.parse, stop)
+            page = self._client.send(request, self._decoder, stop)
             seen = len(kept) + len(rejected)
-            for row in page.rows:
-                shaped = self._shaper(row)
-                if isinstance(shaped, Rejected):
-                    rejected[msgspec.json.encode(row)] = shaped
-                else:
-                    # Pages shift while messages arrive: of a message seen twice, the later is the newer.
-                    kept[shaped["messageId"]] = (shaped[self._sent_at], self._keep(shaped))
+            for id_, sent_at, message in page.messages:
+                # Pages shift while messages arrive: of a message seen twice, the later is the newer.
+                kept[id_] = (sent_at, message)
+            for it in page.rejected:
+                rejected[msgspec.json.encode(it.row)] = it
             batch.pages += 1
             now_seen = len(kept) + len(rejected)
-            paginator.advance(page, now_seen - seen)
+            paginator.advance(page.rows, now_seen - seen, has_next=page.has_next)
             if paginator.finished:
                 break
-            if not sized and (page.has_next or len(page.rows) >= limit):
+            if not sized and (page.has_next or page.rows >= limit):
                 self._probe(window, stop)
                 sized = True
                 fits()
@@ -125,10 +120,9 @@ class WindowReader(Generic[T]):
     def _probe(self, window: Window, stop: threading.Event) -> None:
         """Return if the window fits. Raises `TooManyError`."""
         request = self._api.probe_request(window, _PROBED_ROW)
-        page = self._client.send(request, self._api.parse, stop)
+        page = self._client.send(request, self._decoder, stop)
         if not page.rows:
             return
-        shaped = map(self._shaper, page.rows)
-        times = [record[self._sent_at] for record in shaped if not isinstance(record, Rejected)]
+        times = [sent_at for _, sent_at, _ in page.messages]
         at = from_text(times[0]) if times else None
         raise TooManyError(window.split(at, self._api.probe_order(times)))

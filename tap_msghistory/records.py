@@ -13,9 +13,11 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from tap_msghistory.apis.base import Row
+import msgspec
+
 from tap_msghistory.timestamps import to_text
 
+Row = dict[str, Any]
 Record = dict[str, Any]
 Convert = Callable[[Any], Any]  # returns None for a value of an unexpected type
 
@@ -47,6 +49,11 @@ class _Layout:
     extra: tuple[str, ...]
 
 
+def as_dict(record: Record | msgspec.Struct) -> Record:
+    """Return a record as a dict, however it was decoded."""
+    return msgspec.structs.asdict(record) if isinstance(record, msgspec.Struct) else record
+
+
 class Shaper:
     """Turns a vendor's row into a record with every property of the schema, or says why it cannot."""
 
@@ -62,8 +69,8 @@ class Shaper:
         self._declared = {name: it for name, it in schema["properties"].items() if name != EXTRA_FIELDS}
         self._empty = dict.fromkeys(schema["properties"])
         self._spellings = _spellings(self._declared)
-        self._sent_at = sent_at
-        self._id_fallback = id_fallback
+        self.sent_at = sent_at
+        self.id_fallback = id_fallback
         self._assume_timezone = assume_timezone
         self._has_assumed = False
         self._layout = lru_cache(maxsize=4096)(self._lay_out)
@@ -84,12 +91,12 @@ class Shaper:
                 extra[key] = row[key]
         if extra:
             record[EXTRA_FIELDS] = extra
-        if record["messageId"] is None and self._id_fallback:
-            record["messageId"] = record[self._id_fallback]
+        if record["messageId"] is None and self.id_fallback:
+            record["messageId"] = record[self.id_fallback]
         if record["messageId"] is None:
             return Rejected(row, "no readable messageId")
-        if record[self._sent_at] is None:
-            return Rejected(row, f"no readable {self._sent_at}")
+        if record[self.sent_at] is None:
+            return Rejected(row, f"no readable {self.sent_at}")
         return record
 
     def _lay_out(self, keys: tuple[str, ...], types: tuple[type, ...]) -> _Layout:
@@ -116,7 +123,7 @@ class Shaper:
         """Return how a value of `type_` becomes one of the property `name`; None: not at all."""
         declaration = self._declared[name]
         if declaration.get("format") == "date-time":
-            return self._moment if type_ is str else None
+            return self.moment if type_ is str else None
         if declaration.get("x-joined") and type_ is list:
             return _joined_string
         (wanted,) = (it for it in declaration["type"] if it != "null")
@@ -128,7 +135,8 @@ class Shaper:
         }
         return conversions.get((wanted, type_))
 
-    def _moment(self, text: str) -> str | None:
+    def moment(self, text: str) -> str | None:
+        """Return a vendor's time as it is emitted; None where it is not readable."""
         try:
             moment = datetime.fromisoformat(text)
             if text.endswith("+0000") and len(text) == _EDNA_LENGTH and text[4] + text[7] + text[10] == "--T":

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.windows import Order, Window
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +21,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows as the vendor sent them; `has_next` is None where an answer does not say."""
+    """An answer's rows, and whether the server promises more; None where it does not say."""
 
-    rows: list[Row]
+    rows: list[Any]
     has_next: bool | None = None
 
 
@@ -54,12 +51,8 @@ class HistoryApi(Protocol):
     def probe_order(self, times: list[str]) -> Order:
         """Return in which order the server answers, judged by the send times of a probe's rows."""
 
-    def parse(self, body: bytes) -> Page:
-        """Read an answer. Raises `UnexpectedAnswerError`."""
+    def answer_type(self, row_type: type) -> Any:
+        """Return the type of a whole answer whose rows are of `row_type`, for msgspec."""
 
-
-def as_rows(value: Any) -> list[Row]:
-    """Return the rows of an answer. Raises `UnexpectedAnswerError` where it has none."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise UnexpectedAnswerError("the body holds no list of messages")
-    return value
+    def page(self, answer: Any) -> Page:
+        """Take the rows out of an answer of that type."""

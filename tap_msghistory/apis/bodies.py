@@ -11,23 +11,25 @@ import msgspec
 from tap_msghistory.errors import UnexpectedAnswerError
 
 
-def parse_json(body: bytes) -> Any:
+def read(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     """Read an answer's body. Raises `UnexpectedAnswerError`, which shows nothing of it."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # Half an emoji, cut off with the rest of an SMS, must not keep a thousand messages back.
-        return _parse_leniently(body)
-    except RecursionError as error:
-        raise UnexpectedAnswerError("the body is nested too deeply") from error
+        return _read_leniently(body, decoder.type)
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _read_leniently(body: bytes, type_: Any) -> Any:
     try:
         text = body.decode("utf-8-sig", errors="replace")
-        return _clean(json.loads(text, parse_constant=str, parse_float=_finite))
+        value = _clean(json.loads(text, parse_constant=str, parse_float=_finite))
     except (ValueError, RecursionError) as error:
         raise UnexpectedAnswerError("the body is not JSON") from error
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise UnexpectedAnswerError("the body is not a page of messages") from error
 
 
 def _finite(literal: str) -> float | str:

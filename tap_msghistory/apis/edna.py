@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tap_msghistory.apis.base import Complaint, Page, Request, as_rows
-from tap_msghistory.apis.bodies import parse_json
-from tap_msghistory.errors import UnexpectedAnswerError
+import msgspec
+
+from tap_msghistory.apis.base import Complaint, Page, Request
 from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Order, Window
 
@@ -52,12 +52,13 @@ class EdnaHistory:
         """Return the order that a probe asks for."""
         return Order.OLDEST_FIRST
 
-    def parse(self, body: bytes) -> Page:
-        """Read `{"content": [...], "hasNext": bool}`. Raises `UnexpectedAnswerError`."""
-        answer = parse_json(body)
-        if not isinstance(answer, dict) or not isinstance(answer.get("hasNext"), bool):
-            raise UnexpectedAnswerError("the body is no object with hasNext")
-        return Page(as_rows(answer.get("content")), answer["hasNext"])
+    def answer_type(self, row_type: type) -> Any:
+        """Return the type of `{"content": [...], "hasNext": bool}`."""
+        return msgspec.defstruct("EdnaAnswer", [("content", list[row_type]), ("hasNext", bool)])  # type: ignore[valid-type]
+
+    def page(self, answer: Any) -> Page:
+        """Take the rows out of an answer."""
+        return Page(answer.content, answer.hasNext)
 
     def _request(self, window: Window, offset: int, limit: int, sort_by: str) -> Request:
         body = {

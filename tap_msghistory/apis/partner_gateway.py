@@ -6,10 +6,11 @@ Sources: the vendor's pages of the API reference, and its guides on authenticati
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from tap_msghistory.apis.base import Complaint, Page, Request, as_rows
-from tap_msghistory.apis.bodies import parse_json
+import msgspec
+
+from tap_msghistory.apis.base import Complaint, Page, Request
 from tap_msghistory.timestamps import to_text
 from tap_msghistory.windows import Order, Window
 
@@ -63,10 +64,11 @@ class PartnerGatewayHistory:
             return Order.UNKNOWN
         return Order.OLDEST_FIRST if times[0] < times[-1] else Order.NEWEST_FIRST
 
-    def parse(self, body: bytes) -> Page:
-        """Read an array (the reference) or `{"messages": [...]}` (the worked example).
+    def answer_type(self, row_type: type) -> Any:
+        """Return the type of an array (the reference) or of `{"messages": [...]}` (the worked example)."""
+        rows = list[row_type]  # type: ignore[valid-type]
+        return rows | msgspec.defstruct("GatewayAnswer", [("messages", rows)])
 
-        Raises `UnexpectedAnswerError`.
-        """
-        answer = parse_json(body)
-        return Page(as_rows(answer.get("messages") if isinstance(answer, dict) else answer))
+    def page(self, answer: Any) -> Page:
+        """Take the rows out of an answer."""
+        return Page(answer if isinstance(answer, list) else answer.messages)

@@ -12,11 +12,12 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
+from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.errors import TapError
 from tap_msghistory.output import Writer
 from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Paginator, WindowReader
-from tap_msghistory.records import Shaper
+from tap_msghistory.records import Shaper, as_dict
 from tap_msghistory.streams import shortcut
 from tap_msghistory.timestamps import (
     duration_to_text,
@@ -77,7 +78,7 @@ class MessageHistoryStream(Stream, abc.ABC):
         """Yield the messages of every planned window, oldest first, none twice."""
         # Columns that are unknown to a catalog which the user has cut, or kept from before.
         unknown = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
-        for records in self._read(lambda record: record):
+        for records in self._read(as_dict):
             for record in records:
                 for name in unknown:
                     del record[name]
@@ -96,7 +97,7 @@ class MessageHistoryStream(Stream, abc.ABC):
                 shortcut.write(writer, self.name, lines)
                 counter.increment(len(lines))
 
-    def _read(self, keep: Callable[[Record], T]) -> Iterator[list[T]]:
+    def _read(self, keep: Callable[[Any], T]) -> Iterator[list[T]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
         settings = self._tap.settings
         until = floor(settings.read_until(now()))
@@ -126,19 +127,16 @@ class MessageHistoryStream(Stream, abc.ABC):
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Have none: the bookmark never passes what was read."""
 
-    def _reader(self, keep: Callable[[Record], T]) -> WindowReader[T]:
-        return WindowReader(
-            api=self.api,
-            client=self.client,
-            shaper=Shaper(
-                self.schema,
-                sent_at=self.sent_at,
-                assume_timezone=self._tap.settings.assume_timezone,
-                id_fallback=self.id_fallback,
-            ),
-            paginator=self.get_new_paginator,
+    def _reader(self, keep: Callable[[Any], T]) -> WindowReader[T]:
+        shaper = Shaper(
+            self.schema,
             sent_at=self.sent_at,
-            keep=keep,
+            assume_timezone=self._tap.settings.assume_timezone,
+            id_fallback=self.id_fallback,
+        )
+        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=shaper, keep=keep)
+        return WindowReader(
+            api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
         )
 
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
