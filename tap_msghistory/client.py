@@ -6,15 +6,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_msghistory.apis.base import Complaint, Request
@@ -48,6 +49,7 @@ class Client:
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
         self._session = _session(connections)
+        self._environment: Mapping[str, Any] = {}
 
     def send(self, request: Request, parse: Callable[[bytes], T], stop: threading.Event) -> T:
         """Return what `parse` makes of the answer's body.
@@ -91,21 +93,33 @@ class Client:
             return Retry(f"a successful answer, but {error}"), ()
         except requests.exceptions.SSLError:
             return Stop("the server's TLS certificate is not trusted: check the base URL"), ()
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return Retry(f"no whole answer from {urlsplit(request.url).netloc} ({_cause(error)})"), ()
 
     def _exchange(self, request: Request) -> Answer:
-        response = self._session.request(
-            request.method,
-            request.url,
-            params=request.params,
-            data=None if request.json is None else msgspec.json.encode(request.json),
-            headers={} if request.json is None else {"Content-Type": "application/json"},
-            auth=self._auth,
+        prepared = self._session.prepare_request(
+            requests.Request(
+                request.method,
+                request.url,
+                params=request.params,
+                data=None if request.json is None else msgspec.json.encode(request.json),
+                headers={} if request.json is None else {"Content-Type": "application/json"},
+                auth=self._auth,
+            )
+        )
+        if not self._environment:
+            # Proxies and certificates: the same for all requests to one host, and dear to look up.
+            self._environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        response = self._session.send(
+            prepared,
             timeout=self._timeout,
             allow_redirects=False,  # requests would take the key along to another host
+            **self._environment,
         )
-        return Answer(response.status_code, response.headers, response.content)
+        with response:
+            # In one piece: requests itself would read 10 kB at a time, for as long as all else takes.
+            body = response.raw.read(decode_content=True)
+        return Answer(response.status_code, response.headers, body)
 
     def _wait_for_pace(self, stop: threading.Event) -> None:
         while wait := self._pace.reserve():
@@ -130,7 +144,7 @@ class HeaderAuth(requests.auth.AuthBase):
         return request
 
 
-def _cause(error: requests.RequestException) -> str:
+def _cause(error: Exception) -> str:
     """Name what went wrong; the error's own text may hold what was asked for."""
     inner = error.args[0] if error.args else error
     return type(getattr(inner, "reason", None) or error).__name__

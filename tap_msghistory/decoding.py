@@ -28,9 +28,9 @@ _TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage(Generic[T]):
-    """A page's messages: id, send time, and the form in which the record is kept."""
+    """A page's messages by id, each with send time, id, and the form in which the record is kept."""
 
-    messages: list[tuple[Any, str, T]]
+    messages: dict[Any, tuple[str, Any, T]]
     rejected: list[Rejected]
     rows: int
     has_next: bool | None
@@ -72,7 +72,7 @@ class PageDecoder(Generic[T]):
         page = self._api.page(self._fitting.decode(body))
         moment, keep = self._shaper.moment, self._keep
         sent_at, id_fallback = self._shaper.sent_at, self._shaper.id_fallback
-        messages = []
+        messages = {}
         for row in page.rows:
             for name in self._times:
                 text = getattr(row, name)
@@ -80,21 +80,22 @@ class PageDecoder(Generic[T]):
                     setattr(row, name, moment(text) or _misfit())
             if row.messageId is None and id_fallback:
                 row.messageId = getattr(row, id_fallback)
-            sent = getattr(row, sent_at)
-            if row.messageId is None or sent is None:
+            sent, id_ = getattr(row, sent_at), row.messageId
+            if id_ is None or sent is None:
                 raise _MisfitError
-            messages.append((row.messageId, sent, keep(row)))
+            messages[id_] = (sent, id_, keep(row))
         return DecodedPage(messages, [], len(page.rows), page.has_next)
 
     def _decode_any(self, body: bytes) -> DecodedPage[T]:
         page = self._api.page(bodies.read(body, self._any))
-        messages, rejected = [], []
+        messages, rejected = {}, []
         for row in page.rows:
             shaped = self._shaper(row)
             if isinstance(shaped, Rejected):
                 rejected.append(shaped)
             else:
-                messages.append((shaped["messageId"], shaped[self._shaper.sent_at], self._keep(shaped)))
+                id_ = shaped["messageId"]
+                messages[id_] = (shaped[self._shaper.sent_at], id_, self._keep(shaped))
         return DecodedPage(messages, rejected, len(page.rows), page.has_next)
 
 

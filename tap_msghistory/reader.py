@@ -41,11 +41,11 @@ class Paginator(Protocol):
 class Batch(Generic[T]):
     """A window's messages, in send order, each once, in its latest version.
 
-    `messages` are pairs of an id and the form in which the record is kept until its turn comes.
+    Of a message there is the send time, the id, and the form in which the record is kept until its turn.
     """
 
     window: Window
-    messages: list[tuple[object, T]] = field(default_factory=list)
+    messages: list[tuple[str, Any, T]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     pages: int = 0
 
@@ -89,16 +89,15 @@ class WindowReader(Generic[T]):
             fits()
         paginator = self._paginator()
         batch: Batch[T] = Batch(window)
-        kept: dict[Any, tuple[str, T]] = {}
+        kept: dict[Any, tuple[str, Any, T]] = {}
         rejected: dict[bytes, Rejected] = {}
         while not paginator.finished:
             limit = paginator.limit
             request = self._api.page_request(window, paginator.start, limit)
             page = self._client.send(request, self._decoder, stop)
             seen = len(kept) + len(rejected)
-            for id_, sent_at, message in page.messages:
-                # Pages shift while messages arrive: of a message seen twice, the later is the newer.
-                kept[id_] = (sent_at, message)
+            # Pages shift while messages arrive: of a message seen twice, the later is the newer.
+            kept.update(page.messages)
             for it in page.rejected:
                 rejected[msgspec.json.encode(it.row)] = it
             batch.pages += 1
@@ -113,8 +112,7 @@ class WindowReader(Generic[T]):
             if now_seen >= _TOO_MANY and window.splittable:
                 raise TooManyError(window.split(None, Order.UNKNOWN))
         batch.rejected = list(rejected.values())
-        in_order = sorted((sent_at, id_) for id_, (sent_at, _) in kept.items())
-        batch.messages = [(id_, kept[id_][1]) for _, id_ in in_order]
+        batch.messages = sorted(kept.values())  # no two have the same id, so none are compared further
         return batch
 
     def _probe(self, window: Window, stop: threading.Event) -> None:
@@ -123,6 +121,6 @@ class WindowReader(Generic[T]):
         page = self._client.send(request, self._decoder, stop)
         if not page.rows:
             return
-        times = [sent_at for _, sent_at, _ in page.messages]
+        times = [sent_at for sent_at, _, _ in page.messages.values()]
         at = from_text(times[0]) if times else None
         raise TooManyError(window.split(at, self._api.probe_order(times)))

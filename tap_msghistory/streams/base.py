@@ -112,8 +112,8 @@ class MessageHistoryStream(Stream, abc.ABC):
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
             # Windows share the instant at which they meet, so a server may give it to both.
-            yield [message for id_, message in batch.messages if id_ not in neighbours]
-            neighbours = {id_ for id_, _ in batch.messages}
+            yield [message for _, id_, message in batch.messages if id_ not in neighbours]
+            neighbours = {id_ for _, id_, _ in batch.messages}
             bookmark = advance(bookmark, batch.window, until, settings.schedule)
             self._write_bookmark(bookmark)
         if rejected:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_msghistory.streams.base import MessageHistoryStream
 
 #: Lines a write: enough to make calls cheap, few enough for a signal to be heeded soon.
-_LINES_A_WRITE = 1_000
+_LINES_A_WRITE = 100
 
 #: Makes of a record what is kept of it until its turn: bytes take a third of a dict's memory.
 encode = msgspec.json.Encoder().encode
