@@ -85,7 +85,7 @@ def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
 
 def _schema_problems(config: Config, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
-        if error.validator == "required":
+        if not error.absolute_path:
             for name in error.validator_value:
                 if name not in config:
                     yield name, f"is missing. {schema['properties'][name]['description']}"
@@ -120,8 +120,6 @@ def _value_problems(config: Config) -> Iterator[tuple[str, str]]:
 
 def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
     """Check values, each right by itself, against each other."""
-    if "batch_config" in config:
-        yield "batch_config", "is not supported: the SDK's BATCH mode would bypass stream maps"
     if not {"edna_api_key", "partner_gateway_api_key", "partner_gateway_username"} & set(config):
         yield (
             "edna_api_key",

@@ -30,7 +30,7 @@ class Pace:
         """Begin with nothing sent. `clock` counts seconds."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._bucket = _bucket({1_000: per_second, 60_000: per_minute})
+        self._bucket = _bucket(per_second, per_minute)
         self._resume_at = 0.0
         self._last_sent_at = 0.0
         self._spacing = 0.0
@@ -72,12 +72,18 @@ class Pace:
         return 0.0 if self._bucket.put(item) else cast("int", self._bucket.waiting(item)) / 1_000
 
 
-def _bucket(limits: dict[int, float | None]) -> InMemoryBucket | None:
-    """Return the limiter's book-keeping for `limits`, requests an interval in ms; it never sleeps."""
-    # The limiter counts whole requests: half a request a second is one in two seconds.
+def _bucket(per_second: float | None, per_minute: float | None) -> InMemoryBucket | None:
+    """Return the limiter's book-keeping; it never sleeps."""
+    if per_second and per_minute:
+        # The limiter refuses a limit that another one implies.
+        if per_minute >= 60 * per_second:
+            per_minute = None
+        elif per_second >= per_minute:
+            per_second = None
+    # It counts whole requests: half a request a second is one in two seconds.
     rates = [
-        Rate(max(int(limit), 1), round(interval * max(int(limit), 1) / limit))
-        for interval, limit in sorted(limits.items())
+        Rate(max(int(limit), 1), round(milliseconds * max(int(limit), 1) / limit))
+        for milliseconds, limit in ((1_000, per_second), (60_000, per_minute))
         if limit
     ]
     return InMemoryBucket(rates) if rates else None

@@ -23,10 +23,11 @@ def read_in_order(
 ) -> Iterator[Batch[T]]:
     """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
 
-    Finished windows wait for their turn and count among the `workers`, so that what is in memory is
-    bounded by them and not by the history. A window that turns out too full gives its place to its
-    parts. While there is nothing to yield, `idle` is called about once a second. Raises what `read` raises,
-    once all that was finished before it has been yielded, and what `idle` raises.
+    Finished windows wait for their turn and count among the `workers`, as does the one that the caller
+    works on, so that what is in memory is bounded by them and not by the history. A window that turns out
+    too full gives its place to its parts. While there is nothing to yield, `idle` is called about once a
+    second. Raises what `read` raises, once all that was finished before it has been yielded, and what `idle`
+    raises.
     """
     agenda = _Agenda(windows, read, workers)
     # Daemons: a request that hangs must not keep a stopped process alive.
@@ -45,6 +46,7 @@ class _State(Enum):
     SIZING = auto()  #: being read, and it may yet turn out too full
     READING = auto()
     DONE = auto()
+    HANDED_OVER = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -66,12 +68,19 @@ class _Agenda(Generic[T]):
         self._failure: BaseException | None = None
 
     def next_batch(self, idle: Callable[[], None]) -> Batch[T] | None:
-        """Wait for the first window's batch; None when all have been handed over."""
+        """Wait for the next window's batch; None when all have been handed over.
+
+        The one handed over before keeps its place, as it is in memory, until the next is asked for.
+        """
         with self._changed:
+            if self._slots and self._slots[0].state is _State.HANDED_OVER:
+                self._slots.popleft()
+                self._changed.notify_all()
             while self._slots:
-                if self._slots[0].batch:
-                    self._changed.notify_all()
-                    return self._slots.popleft().batch
+                first = self._slots[0]
+                if first.state is _State.DONE:
+                    first.state, batch, first.batch = _State.HANDED_OVER, first.batch, None
+                    return batch
                 if self._failure:
                     raise self._failure
                 if not self._changed.wait(_IDLE_SECONDS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,13 @@ Record = dict[str, Any]
 Convert = Callable[[Any], Any]  # returns None for a value of an unexpected type
 
 EXTRA_FIELDS = "extraFields"
+#: Offsets as they may stand in a time, in hours.
+_WHOLE_HOURS = {"Z": 0} | {
+    f"{sign}{hours:02}{colon}00": int(f"{sign}{hours}")
+    for sign in "+-"
+    for hours in range(15)
+    for colon in ("", ":")
+}
 NoneType = type(None)  # in types from Python 3.10 on, but not for mypy's eyes
 
 logger = logging.getLogger("tap-msghistory.records")
@@ -46,6 +53,12 @@ class _Layout:
     copied: tuple[tuple[str, str], ...]
     converted: tuple[tuple[str, str, Convert], ...]
     extra: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def _utc_hour(local_hour: str, offset: int) -> str:
+    """Return `2024-07-23T08` for `2024-07-23T10` and an offset of 2 hours; messages share few of them."""
+    return (datetime.fromisoformat(f"{local_hour}:00") - timedelta(hours=offset)).isoformat()[:13]
 
 
 def as_dict(record: Record | msgspec.Struct) -> Record:
@@ -138,9 +151,13 @@ class Shaper:
         """Return a vendor's time as it is emitted; None where it is not readable."""
         try:
             moment = datetime.fromisoformat(text)
-            if text[23:] == "+0000" and text[4:11:3] == "--T" and text[13:20:3] == "::.":
-                # edna's 2024-07-23T08:08:20.201+0000, just checked: all but the offset is right already.
-                return text[:23] + "Z"
+            if text[4:17:3] == "--T::":
+                # As both vendors write it, 2024-07-23T08:08:20 and perhaps .201: at most the hour changes.
+                has_fraction = text[19:20] == "."
+                fraction, offset = (text[19:23], text[23:]) if has_fraction else (".000", text[19:])
+                hours = _WHOLE_HOURS.get(offset)
+                if hours is not None:
+                    return f"{_utc_hour(text[:13], hours)}{text[13:19]}{fraction}Z"
             if moment.tzinfo is None:
                 self._warn_of_assumption()
                 moment = moment.replace(tzinfo=self._assume_timezone)

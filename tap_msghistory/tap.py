@@ -48,6 +48,7 @@ class TapMessageHistory(Tap):
         TapCapabilities.DISCOVER,
         TapCapabilities.STATE,
         PluginCapabilities.ABOUT,
+        PluginCapabilities.BATCH,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.STRUCTURED_LOGGING,

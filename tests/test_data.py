@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -173,6 +175,30 @@ def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assum
             os.environ["TZ"] = before
         time.tzset()
     assert record["sentOrReceivedAt"] == emitted
+
+
+@given(
+    st.datetimes(allow_imaginary=False, timezones=st.timezones())
+    | st.datetimes(timezones=st.integers(-899, 899).map(lambda it: timezone(timedelta(minutes=it)))),
+    st.sampled_from(["auto", "seconds", "milliseconds", "microseconds"]),
+    st.sampled_from([":", ""]),
+    st.sampled_from("T t"),
+)
+def test_every_way_to_write_a_moment_gives_the_same(moment, precision, colon, separator):
+    text = moment.isoformat(timespec=precision, sep=separator)
+    text = text[:-6] + text[-6:].replace(":", colon)
+    expected = datetime.fromisoformat(text)
+    try:
+        expected = expected.astimezone(timezone.utc)
+    except OverflowError:
+        return
+    assert shaper("edna_message").moment(text) == expected.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+@given(st.text(st.sampled_from("0123456789-:.,TZ+ W"), max_size=30))
+def test_whatever_is_taken_for_a_time_is_emitted_as_one(text):
+    emitted = shaper("edna_message").moment(text)
+    assert emitted is None or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", emitted)
 
 
 def test_an_assumed_time_zone_is_warned_of_once(caplog):

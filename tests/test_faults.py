@@ -263,6 +263,20 @@ def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
     assert pace.reserve() == 0.0
 
 
+@given(
+    st.none() | st.floats(0.01, 10_000),
+    st.none() | st.floats(0.01, 10_000),
+)
+def test_a_pace_keeps_both_limits_whatever_they_are(per_second, per_minute):
+    pace = Pace(per_second=per_second, per_minute=per_minute, clock=lambda: 1_000.0)
+    sent = 0
+    while sent < 200 and pace.reserve() == 0.0:
+        sent += 1
+    assert sent >= 1
+    for limit in (per_second, per_minute):
+        assert limit is None or sent <= max(limit, 1)
+
+
 def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():
     now = 100.0
     pace = Pace(clock=lambda: now)

@@ -6,9 +6,11 @@ import abc
 import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from singer_sdk import Stream
+from singer_sdk.batch import Batcher
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
@@ -30,6 +32,7 @@ from tap_msghistory.timestamps import (
 from tap_msghistory.windows import Bookmark, advance, plan
 
 if TYPE_CHECKING:
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
     from tap_msghistory.apis.base import HistoryApi
@@ -97,6 +100,21 @@ class MessageHistoryStream(Stream, abc.ABC):
                 shortcut.write(writer, self.name, lines)
                 counter.increment(len(lines))
 
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Yield files of records after selection and stream maps, which the SDK's own files bypass.
+
+        Raises `TapError` for several stream maps: the SDK would announce the same file for each.
+        """
+        if len(self.stream_maps) > 1:
+            raise TapError(f"Setting batch_config does not go with several stream maps of {self.name}")
+        with self.get_sync_timer():
+            messages = chain.from_iterable(map(self._generate_record_messages, self.get_records(context)))
+            batcher = Batcher(self.tap_name, self.name, batch_config)
+            for manifest in batcher.get_batches(message.record for message in messages):
+                yield batch_config.encoding, manifest
+
     def _read(self, keep: Callable[[Any], T]) -> Iterator[list[T]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
         settings = self._tap.settings
@@ -112,8 +130,11 @@ class MessageHistoryStream(Stream, abc.ABC):
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
             # Windows share the instant at which they meet, so a server may give it to both.
-            yield [message for _, id_, message in batch.messages if id_ not in neighbours]
+            messages = [message for _, id_, message in batch.messages if id_ not in neighbours]
             neighbours = {id_ for _, id_, _ in batch.messages}
+            batch.messages.clear()
+            yield messages
+            messages.clear()  # or they would be in memory until the next window is
             bookmark = advance(bookmark, batch.window, until, settings.schedule)
             self._write_bookmark(bookmark)
         if rejected:
@@ -172,7 +193,11 @@ class MessageHistoryStream(Stream, abc.ABC):
             ) from error
 
     def _write_bookmark(self, bookmark: Bookmark) -> None:
-        """Move the state, and emit it: all that it covers has been written by now."""
+        """Move the state, and emit it: all that it covers has been written by now.
+
+        Unless in files: the SDK emits the state behind the message that announces a file, and by then
+        exactly the windows that have moved it are in this file or an earlier one.
+        """
         if not self._is_incremental:
             return
         state = self.stream_state
@@ -185,7 +210,8 @@ class MessageHistoryStream(Stream, abc.ABC):
         if not bookmark.revisited_to:
             del state["revisited_to"]
         self.state_manager.is_flushed = False
-        self._write_state_message()
+        if self.get_batch_config(self.config) is None:
+            self._write_state_message()
 
 
 def _is_no_handled_error(record: logging.LogRecord) -> bool:
