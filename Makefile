@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test bench lint format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, an
 
 test: lint ## everything: lint, types, all tests, the end-to-end one too
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+bench: $(READY) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
+	@$(BIN)/python -m bench
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check

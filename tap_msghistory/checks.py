@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -157,10 +158,11 @@ def _is_base_url(url: Any) -> bool:
         return False
     if parts.username or parts.password or parts.query or parts.fragment or not host:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is this machine."""
     if host == "localhost":
         return True
     try:
@@ -203,9 +205,10 @@ def _is_time_zone(value: Any) -> bool:
 def _as_number(text: str) -> float | str:
     for read in (int, float):
         try:
-            return read(text)
+            number = read(text)
         except ValueError:
             continue
+        return number if math.isfinite(number) else text
     return text
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_msghistory.apis.base import Complaint, Request
-from tap_msghistory.errors import ApiError, UnexpectedAnswerError
+from tap_msghistory.errors import ApiError, UnclearError, UnexpectedAnswerError
 from tap_msghistory.pace import Pace
 from tap_msghistory.retries import Answer, Retry, Stop, Use, budget_left, delay, judge
 
@@ -48,14 +50,14 @@ class Client:
         self._pace = pace
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
-        self._session = _session(connections)
-        self._environment: Mapping[str, Any] = {}
+        self._session = open_session(connections)
+        self._environment: dict[str, Any] = {}
 
     def send(self, request: Request, parse: Callable[[bytes], T], stop: threading.Event) -> T:
         """Return what `parse` makes of the answer's body.
 
         Raises `ApiError` where no further try can help or a budget is spent, and at once when `stop` is
-        set while it waits.
+        set while it waits; `UnclearError` where a request that is not repeatable may have had its effect.
         """
         started = None
         tries = 0
@@ -69,8 +71,12 @@ class Client:
                 self._pace.speed_up()
                 return result[0]
             if isinstance(outcome, Stop):
-                raise ApiError(f"{self._vendor}: {outcome.why}")
+                raise ApiError(f"{self._vendor}: {outcome.why}", outcome.status)
+            if not (request.is_repeatable or outcome.is_refusal):
+                raise UnclearError(f"{self._vendor}: {outcome.why}")
             wait = delay(tries, outcome.not_before)
+            if outcome.is_too_much:
+                wait = self._pace.slow_down(sent_at, wait)
             elapsed = time.monotonic() - started
             if not budget_left(tries, elapsed + wait, self._max_retry_seconds):
                 raise ApiError(
@@ -79,22 +85,33 @@ class Client:
                     f"({self._max_retry_seconds:g}) or the limit of tries"
                 )
             logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
-            if outcome.is_too_much:
-                self._pace.slow_down(sent_at, wait)
-            self._pause(wait, stop)
+            self.pause(wait, stop)
+
+    def pause(self, seconds: float, stop: threading.Event) -> None:
+        """Wait. Raises `ApiError` at once when `stop` is set."""
+        if stop.wait(seconds):
+            raise ApiError(f"{self._vendor}: stopped while waiting")
 
     def _try(self, request: Request, parse: Callable[[bytes], T]) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
         """Send once. The second item holds the result, and only beside `Use`."""
         try:
             answer = self._exchange(request)
-            verdict = judge(answer, self._complaints, datetime.now(timezone.utc))
+            verdict = judge(answer, self._complaints, datetime.now(timezone.utc), request.success)
             return verdict, (parse(answer.body),) if isinstance(verdict, Use) else ()
         except UnexpectedAnswerError as error:
             return Retry(f"a successful answer, but {error}"), ()
-        except requests.exceptions.SSLError:
-            return Stop("the server's TLS certificate is not trusted: check the base URL"), ()
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+            return Stop("the base URL, or that of a proxy (HTTPS_PROXY in the environment), is none"), ()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            return Retry(f"no whole answer from {urlsplit(request.url).netloc} ({_cause(error)})"), ()
+            host = urlsplit(request.url).netloc
+            if any(isinstance(it, ssl.SSLCertVerificationError) for it in _causes(error)):
+                return Stop(
+                    f"the TLS certificate of {host} is not trusted: check the base URL, and SSL_CERT_FILE in "
+                    "the environment, where a certificate authority of your own can be named"
+                ), ()
+            # The errors' texts may hold what was asked for; their names say enough.
+            names = " < ".join(dict.fromkeys(type(it).__name__ for it in _causes(error)))
+            return Retry(f"no whole answer from {host} ({names}); if that goes on, check the base URL"), ()
 
     def _exchange(self, request: Request) -> Answer:
         prepared = self._session.prepare_request(
@@ -109,7 +126,7 @@ class Client:
         )
         if not self._environment:
             # Proxies and certificates: the same for all requests to one host, and dear to look up.
-            self._environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+            self._environment = environment(self._session, request.url)
         response = self._session.send(
             prepared,
             timeout=self._timeout,
@@ -123,11 +140,7 @@ class Client:
 
     def _wait_for_pace(self, stop: threading.Event) -> None:
         while wait := self._pace.reserve():
-            self._pause(wait, stop)
-
-    def _pause(self, seconds: float, stop: threading.Event) -> None:
-        if stop.wait(seconds):
-            raise ApiError(f"{self._vendor}: stopped while waiting")
+            self.pause(wait, stop)
 
 
 class HeaderAuth(requests.auth.AuthBase):
@@ -144,13 +157,40 @@ class HeaderAuth(requests.auth.AuthBase):
         return request
 
 
-def _cause(error: Exception) -> str:
-    """Name what went wrong; the error's own text may hold what was asked for."""
-    inner = error.args[0] if error.args else error
-    return type(getattr(inner, "reason", None) or error).__name__
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it wraps, outermost first; urllib3 wraps in `reason` and in `args`."""
+    seen: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        it = todo.pop(0)
+        if isinstance(it, BaseException) and it not in seen:
+            seen.append(it)
+            yield it
+            todo += [getattr(it, "reason", None), *it.args, it.__cause__]
 
 
-def _session(connections: int) -> requests.Session:
+def environment(session: requests.Session, url: str) -> dict[str, Any]:
+    """Return the proxies and certificates for `url`, by environment variables. Raises `ApiError`."""
+    settings = dict(session.merge_environment_settings(url, {}, True, None, None))
+    if urlsplit(url).scheme == "http":
+        # Only loopback is asked without TLS: not by way of another machine.
+        settings["proxies"] = {}
+    bundle = settings["verify"]
+    if isinstance(bundle, str):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                **{"capath" if Path(bundle).is_dir() else "cafile": bundle}
+            )
+        except OSError as error:
+            raise ApiError(
+                f"{bundle} holds no certificates: check REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE "
+                "in the environment"
+            ) from error
+    return settings
+
+
+def open_session(connections: int) -> requests.Session:
+    """Return a session for many threads, without credentials or cookies."""
     session = requests.Session()
     session.headers["User-Agent"] = f"tap-msghistory/{version('tap-msghistory')}"
     session.headers["Accept"] = "application/json"

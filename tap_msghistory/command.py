@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import click
-from simplejson import JSONDecodeError
-from singer_sdk.exceptions import ConfigValidationError
+import simplejson
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_msghistory.errors import StoppedBySignal, TapError
+
+#: Loggers of libraries that quote messages or what a server says, and the level from which they do not.
+_QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
 
 _HELP = """Read the message histories of edna Pulse and of the Qlara partner gateway, and write them to
 stdout as Singer messages.
@@ -39,7 +45,8 @@ class TapCommand(SingerCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the callback; errors are told by `main`, which also sees those of options."""
         logging.captureWarnings(capture=True)
-        sys.excepthook = self.excepthook
+        for name, level in _QUOTING.items():
+            logging.getLogger(name).setLevel(level)
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -50,15 +57,27 @@ class TapCommand(SingerCommand):
             self._fail(*error.errors)
         except TapError as error:
             self._fail(str(error))
-        except JSONDecodeError as error:
+        except (json.JSONDecodeError, simplejson.JSONDecodeError) as error:
             self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
-        except FileNotFoundError as error:
+        except OSError as error:
             self._fail(str(error))
+        except (MapExpressionError, StreamMapConfigError) as error:
+            self._fail(f"Setting stream_maps: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a key or a message
+            self._fail(f"Unforeseen {type(error).__name__} in {self._place(error)}")
         except StoppedBySignal as stopped:
             name = signal.Signals(stopped.signum).name
             self._fail(
                 f"Stopped by {name}; the next run goes on from the last state", code=128 + stopped.signum
             )
+
+    def _place(self, error: Exception) -> str:
+        """Return where an error came up; the way there is logged at DEBUG."""
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames]
+        for place in places:
+            self.logger.debug("by way of %s", place)
+        return places[-1]
 
     def _fail(self, *lines: str, code: int = 1) -> None:
         for line in lines:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _TYPES: dict[str, Any] = {
     "string": str,
     "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    "number": float,
+    "number": int | float,
 }
 
 

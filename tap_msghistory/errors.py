@@ -14,6 +14,15 @@ class TapError(Exception):
 class ApiError(TapError):
     """The vendor's API refused a request, or kept failing for longer than the tap may retry."""
 
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Keep the status with which a request was refused, None where none was."""
+        super().__init__(message)
+        self.status = status
+
+
+class UnclearError(ApiError):
+    """A request that must not be repeated blindly may have had its effect, or not."""
+
 
 class UnexpectedAnswerError(Exception):
     """A successful answer whose body is not what the vendor documents; it is asked for again."""

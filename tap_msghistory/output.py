@@ -33,7 +33,10 @@ class Writer(MsgSpecWriter):
         """Write whole lines to stdout. Raises `OutputError`."""
         self._is_writing = True
         try:
-            sys.stdout.buffer.write(lines)
+            written = 0
+            while written < len(lines):
+                # With PYTHONUNBUFFERED, a signal or a full disk makes it take less than it is given.
+                written += sys.stdout.buffer.write(memoryview(lines)[written:])
             sys.stdout.buffer.flush()
         except BrokenPipeError as error:
             raise _reader_is_gone() from error

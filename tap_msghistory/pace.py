@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import cast
-
-from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
 # A server that says "too many" although the settings' limits are kept is asked more slowly: requests are
 # spaced, twice as far at each such answer, and a little closer again at each success.
@@ -30,7 +28,8 @@ class Pace:
         """Begin with nothing sent. `clock` counts seconds."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._bucket = _bucket(per_second, per_minute)
+        limits = ((per_second, 1.0), (per_minute, 60.0))
+        self._limits = [_Limit(count, seconds) for count, seconds in limits if count]
         self._resume_at = 0.0
         self._last_sent_at = 0.0
         self._spacing = 0.0
@@ -39,22 +38,30 @@ class Pace:
         """Take a place in the pace and return 0, or return the seconds until there may be one."""
         with self._lock:
             now = self._clock()
-            wait = max(self._resume_at, self._last_sent_at + self._spacing) - now
-            if wait <= 0:
-                wait = self._limit(now)
-            if wait <= 0:
+            wait = max(
+                self._resume_at - now,
+                self._last_sent_at + self._spacing - now,
+                *(limit.wait(now) for limit in self._limits),
+                0.0,
+            )
+            if wait == 0.0:
                 self._last_sent_at = now
-            return max(wait, 0.0)
+                for limit in self._limits:
+                    limit.count(now)
+            return wait
 
-    def slow_down(self, sent_at: float, seconds: float) -> None:
+    def slow_down(self, sent_at: float, seconds: float) -> float:
         """Let nobody send for `seconds`, and space requests: the one sent at `sent_at` was too many.
 
-        Further ones that were on their way by then are the same event.
+        Further ones that were on their way by then are the same event. Returns the seconds until the
+        next may be sent.
         """
         with self._lock:
             if sent_at >= self._resume_at:
                 self._spacing = max(self._spacing * _SPACING_GROWTH, _FIRST_SPACING)
-            self._resume_at = max(self._resume_at, self._clock() + seconds)
+            now = self._clock()
+            self._resume_at = max(self._resume_at, now + seconds)
+            return max(self._resume_at, self._last_sent_at + self._spacing) - now
 
     def speed_up(self) -> None:
         """Space requests a little less: one has succeeded."""
@@ -63,27 +70,20 @@ class Pace:
             if self._spacing < _NO_SPACING:
                 self._spacing = 0.0
 
-    def _limit(self, now: float) -> float:
-        if self._bucket is None:
-            return 0.0
-        milliseconds = int(now * 1_000)
-        self._bucket.leak(milliseconds)
-        item = RateItem("request", milliseconds)
-        return 0.0 if self._bucket.put(item) else cast("int", self._bucket.waiting(item)) / 1_000
 
+class _Limit:
+    """At most `count` requests within any `seconds`, sliding."""
 
-def _bucket(per_second: float | None, per_minute: float | None) -> InMemoryBucket | None:
-    """Return the limiter's book-keeping; it never sleeps."""
-    if per_second and per_minute:
-        # The limiter refuses a limit that another one implies.
-        if per_minute >= 60 * per_second:
-            per_minute = None
-        elif per_second >= per_minute:
-            per_second = None
-    # It counts whole requests: half a request a second is one in two seconds.
-    rates = [
-        Rate(max(int(limit), 1), round(milliseconds * max(int(limit), 1) / limit))
-        for milliseconds, limit in ((1_000, per_second), (60_000, per_minute))
-        if limit
-    ]
-    return InMemoryBucket(rates) if rates else None
+    def __init__(self, count: float, seconds: float) -> None:
+        # Whole requests: of 2.5 a second 2, and half a request a second is one in two seconds.
+        self._sent: deque[float] = deque(maxlen=max(int(count), 1))
+        self._seconds = seconds / min(count, 1.0)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds from `now` until another may be sent."""
+        is_full = len(self._sent) == self._sent.maxlen
+        return self._sent[0] + self._seconds - now if is_full else 0.0
+
+    def count(self, now: float) -> None:
+        """Take note of one sent `now`."""
+        self._sent.append(now)

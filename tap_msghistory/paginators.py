@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tap_msghistory.errors import ApiError
 
+_TOO_MANY_WITHOUT_NEWS = 3  # pages in a row
+
 
 class OffsetPaginator:
     """`start` is the number of rows to skip; the server says when the last page is reached (edna).
@@ -20,13 +22,14 @@ class OffsetPaginator:
         self.start = 0
         self.limit = limit
         self.finished = False
+        self._progress = _Progress()
 
     def advance(self, rows: int, new_rows: int, *, has_next: bool | None) -> None:
         """Move behind a page. Raises `ApiError` where the server promises more but sends nothing new."""
         if not has_next:
             self.finished = True
             return
-        _require_progress(rows, new_rows)
+        self._progress.require(rows, new_rows)
         self.start += rows
 
 
@@ -53,20 +56,30 @@ class PageNumberPaginator:
         self.limit = limit
         self.finished = False
         self._longest = longest
+        self._progress = _Progress()
 
     def advance(self, rows: int, new_rows: int, *, has_next: bool | None) -> None:  # noqa: ARG002
         """Move behind a page. Raises `ApiError` where the server repeats itself."""
         if rows < min(self.limit, self._longest.rows) or not rows:
             self.finished = True
             return
-        _require_progress(rows, new_rows)
+        self._progress.require(rows, new_rows)
         self._longest.rows = max(self._longest.rows, rows)
         self.limit = min(self.limit, rows)
         self.start += 1
 
 
-def _require_progress(rows: int, new_rows: int) -> None:
-    if not rows:
-        raise ApiError("the server promises more messages but sends an empty page")
-    if not new_rows:
-        raise ApiError("the server sends the same page of messages again and again")
+class _Progress:
+    """Sees to it that a server which sends nothing new is not asked for ever."""
+
+    def __init__(self) -> None:
+        self._pages_without_news = 0
+
+    def require(self, rows: int, new_rows: int) -> None:
+        """Take note of a page with more to come. Raises `ApiError`."""
+        if not rows:
+            raise ApiError("the server promises more messages but sends an empty page")
+        # One page may hold only what was seen: messages that arrive meanwhile move the others along.
+        self._pages_without_news = 0 if new_rows else self._pages_without_news + 1
+        if self._pages_without_news == _TOO_MANY_WITHOUT_NEWS:
+            raise ApiError("the server sends the same messages again and again")

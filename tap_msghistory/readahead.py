@@ -10,17 +10,17 @@ from enum import Enum, auto
 from functools import partial
 from typing import Generic, TypeVar
 
-from tap_msghistory.reader import Batch, TooManyError
+from tap_msghistory.reader import TooManyError
 from tap_msghistory.windows import Window
 
 T = TypeVar("T")
-Read = Callable[[Window, Callable[[], None], threading.Event], Batch[T]]
+Read = Callable[[Window, Callable[[], None], threading.Event], T]
 _IDLE_SECONDS = 1.0
 
 
 def read_in_order(
     windows: Iterable[Window], read: Read[T], workers: int, idle: Callable[[], None]
-) -> Iterator[Batch[T]]:
+) -> Iterator[T]:
     """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
 
     Finished windows wait for their turn and count among the `workers`, as does the one that the caller
@@ -53,7 +53,7 @@ class _State(Enum):
 class _Slot(Generic[T]):
     window: Window
     state: _State = _State.WAITING
-    batch: Batch[T] | None = None
+    batch: T | None = None
 
 
 class _Agenda(Generic[T]):
@@ -67,7 +67,7 @@ class _Agenda(Generic[T]):
         self._stop = threading.Event()
         self._failure: BaseException | None = None
 
-    def next_batch(self, idle: Callable[[], None]) -> Batch[T] | None:
+    def next_batch(self, idle: Callable[[], None]) -> T | None:
         """Wait for the next window's batch; None when all have been handed over.
 
         The one handed over before keeps its place, as it is in memory, until the next is asked for.
@@ -133,7 +133,7 @@ class _Agenda(Generic[T]):
             slot.state = _State.READING
             self._changed.notify_all()
 
-    def _finish(self, slot: _Slot[T], batch: Batch[T]) -> None:
+    def _finish(self, slot: _Slot[T], batch: T) -> None:
         with self._changed:
             slot.state, slot.batch = _State.DONE, batch
             self._changed.notify_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ import msgspec
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.client import Client
 from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.errors import ApiError
 from tap_msghistory.records import Rejected
 from tap_msghistory.timestamps import from_text
 from tap_msghistory.windows import Order, Size, Window
@@ -48,6 +50,7 @@ class Batch(Generic[T]):
     messages: list[tuple[str, Any, T]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     pages: int = 0
+    ends_window: bool = True  #: False: another batch of the same window follows
 
 
 class TooManyError(Exception):
@@ -83,7 +86,7 @@ class WindowReader(Generic[T]):
         """
         sized = window.size is Size.FITS or not window.splittable
         if window.size is Size.LARGE and not sized:
-            self._probe(window, stop)
+            self._probe(window, stop, set())
             sized = True
         if sized:
             fits()
@@ -106,7 +109,7 @@ class WindowReader(Generic[T]):
             if paginator.finished:
                 break
             if not sized and (page.has_next or page.rows >= limit):
-                self._probe(window, stop)
+                self._probe(window, stop, kept.keys())
                 sized = True
                 fits()
             if now_seen >= _TOO_MANY and window.splittable:
@@ -115,12 +118,14 @@ class WindowReader(Generic[T]):
         batch.messages = sorted(kept.values())  # no two have the same id, so none are compared further
         return batch
 
-    def _probe(self, window: Window, stop: threading.Event) -> None:
-        """Return if the window fits. Raises `TooManyError`."""
+    def _probe(self, window: Window, stop: threading.Event, first: AbstractSet[Any]) -> None:
+        """Return if the window fits; `first` are the ids of its first page. Raises `TooManyError`."""
         request = self._api.probe_request(window, _PROBED_ROW)
         page = self._client.send(request, self._decoder, stop)
         if not page.rows:
             return
+        if self._api.probes_like_pages and first & page.messages.keys():
+            raise ApiError("the server sends the same messages again and again")
         times = [sent_at for sent_at, _, _ in page.messages.values()]
         at = from_text(times[0]) if times else None
         raise TooManyError(window.split(at, self._api.probe_order(times)))

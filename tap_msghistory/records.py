@@ -84,7 +84,6 @@ class Shaper:
         self.sent_at = sent_at
         self.id_fallback = id_fallback
         self._assume_timezone = assume_timezone
-        self._has_assumed = False
         self._layout = lru_cache(maxsize=4096)(self._lay_out)
 
     def __call__(self, row: Row) -> Record | Rejected:
@@ -112,24 +111,32 @@ class Shaper:
         return record
 
     def _lay_out(self, keys: tuple[str, ...], types: tuple[type, ...]) -> _Layout:
-        chosen: dict[str, tuple[int, str]] = {}
-        for key in keys:
-            # The pages themselves mix cases (tenantId, TenantId), but an exact spelling goes first.
-            rank, name = self._spellings.get(key) or self._spellings.get(key.lower()) or (0, None)
+        chosen: dict[str, tuple[bool, int, str]] = {}
+        for key, type_ in zip(keys, types, strict=True):
+            # The pages themselves mix cases (tenantId, TenantId). A value goes before none, and then an
+            # exact spelling before others.
+            rank, name = self._spelling(key)
             if name is not None:
-                chosen[name] = min(chosen.get(name, (rank, key)), (rank, key))
-        names = {key: name for name, (_, key) in chosen.items()}
+                candidate = (type_ is NoneType, rank, key)
+                chosen[name] = min(chosen.get(name, candidate), candidate)
+        names = {key: name for name, (_, _, key) in chosen.items()}
         copied, converted, extra = [], [], []
         for key, type_ in zip(keys, types, strict=True):
+            if type_ is NoneType and self._spelling(key)[1] is not None:
+                continue  # the property is null already
             name = names.get(key)
             convert = self._conversion(name, type_) if name else None
-            if not name or (convert is None and type_ is not NoneType):
+            if name is None or convert is None:
                 extra.append(key)
             elif convert is _as_it_is:
                 copied.append((key, name))
-            elif convert:
+            else:
                 converted.append((key, name, convert))
         return _Layout(tuple(copied), tuple(converted), tuple(extra))
+
+    def _spelling(self, key: str) -> tuple[int, str | None]:
+        """Return a key's rank among the spellings of a property, and the property's name."""
+        return self._spellings.get(key) or self._spellings.get(key.lower()) or (0, None)
 
     def _conversion(self, name: str, type_: type) -> Convert | None:
         """Return how a value of `type_` becomes one of the property `name`; None: not at all."""
@@ -139,6 +146,8 @@ class Shaper:
         if declaration.get("x-joined") and type_ is list:
             return _joined_string
         (wanted,) = (it for it in declaration["type"] if it != "null")
+        if name in {"messageId", self.id_fallback} and (wanted, type_) in _ID_CONVERSIONS:
+            return _ID_CONVERSIONS[wanted, type_]
         conversions: dict[tuple[str, type], Convert] = {
             ("string", str): _as_it_is,
             ("integer", int): _int64,
@@ -151,27 +160,24 @@ class Shaper:
         """Return a vendor's time as it is emitted; None where it is not readable."""
         try:
             moment = datetime.fromisoformat(text)
-            if text[4:17:3] == "--T::":
-                # As both vendors write it, 2024-07-23T08:08:20 and perhaps .201: at most the hour changes.
-                has_fraction = text[19:20] == "."
-                fraction, offset = (text[19:23], text[23:]) if has_fraction else (".000", text[19:])
-                hours = _WHOLE_HOURS.get(offset)
+            if text[4:20:3] == "--T::.":
+                # As both vendors write it, 2024-07-23T08:08:20.201 and an offset: at most the hour changes.
+                hours = _WHOLE_HOURS.get(text[23:])
+                if hours == 0:
+                    return text[:23] + "Z"
                 if hours is not None:
-                    return f"{_utc_hour(text[:13], hours)}{text[13:19]}{fraction}Z"
+                    return f"{_utc_hour(text[:13], hours)}{text[13:23]}Z"
             if moment.tzinfo is None:
-                self._warn_of_assumption()
+                _warn_of_assumption(self._assume_timezone)
                 moment = moment.replace(tzinfo=self._assume_timezone)
             return to_text(moment)
         except (ValueError, OverflowError):
             return None
 
-    def _warn_of_assumption(self) -> None:
-        if not self._has_assumed:
-            self._has_assumed = True
-            logger.warning(
-                "Times without an offset are taken as %s (setting assume_timezone)",
-                self._assume_timezone,
-            )
+
+@lru_cache  # once is enough
+def _warn_of_assumption(zone: tzinfo) -> None:
+    logger.warning("Times without an offset are taken as %s (setting assume_timezone)", zone)
 
 
 def _spellings(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
@@ -196,3 +202,11 @@ def _joined_string(values: list[Any]) -> str | None:
 def _int64(value: int) -> int | None:
     """Take what a warehouse's bigint holds."""
     return value if -(2**63) <= value < 2**63 else None
+
+
+def _id_of_text(value: str) -> int | None:
+    return _int64(int(value)) if value.isascii() and value.isdecimal() and len(value) < 20 else None  # noqa: PLR2004
+
+
+#: An identifier is the same one in digits and as a number; without it, a message could not be kept apart.
+_ID_CONVERSIONS: dict[tuple[str, type], Convert] = {("string", int): str, ("integer", str): _id_of_text}

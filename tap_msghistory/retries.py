@@ -14,8 +14,9 @@ import msgspec
 
 from tap_msghistory.apis.base import Complaint
 
-#: Tries of one request, the first included. The other budget, total time, is a setting.
-MAX_TRIES = 20
+#: Tries of one request, the first included: a bound beyond what the other budget, total time (a setting),
+#: lets happen with its default.
+MAX_TRIES = 100
 _LONGEST_BACKOFF = 60.0  # seconds
 
 
@@ -43,6 +44,7 @@ class Retry:
     why: str
     not_before: float = 0.0
     is_too_much: bool = False
+    is_refusal: bool = False  #: the request had no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +52,31 @@ class Stop:
     """No further try can help."""
 
     why: str
+    status: int | None = None
 
 
-def judge(answer: Answer, complaints: tuple[Complaint, ...], now: datetime) -> Use | Retry | Stop:
+def judge(
+    answer: Answer,
+    complaints: tuple[Complaint, ...],
+    now: datetime,
+    success: frozenset[int] = frozenset({HTTPStatus.OK}),
+) -> Use | Retry | Stop:
     """Decide by status, headers and the vendor's documented errors."""
-    if answer.status == HTTPStatus.OK:
+    if answer.status in success:
         return Use()
     is_too_many = answer.status == HTTPStatus.TOO_MANY_REQUESTS
     if is_too_many or answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status >= 500:  # noqa: PLR2004
         wait = asked_wait(answer, now)
-        return Retry(f"status {answer.status}", wait, is_too_much=is_too_many or wait > 0)
+        return Retry(
+            f"status {answer.status}", wait, is_too_much=is_too_many or wait > 0, is_refusal=is_too_many
+        )
     if 300 <= answer.status < 400:  # noqa: PLR2004
-        return Stop(f"status {answer.status}, a redirect, is not followed: check the base URL")
+        return Stop(f"status {answer.status}, a redirect, is not followed: check the base URL", answer.status)
     for complaint in complaints:
         if complaint.status == answer.status and complaint.code.encode() in answer.body:
             what = f"{answer.status} {complaint.code}".strip()
-            return Stop(f"status {what}: {complaint.advice}")
-    return Stop(f"status {answer.status}")
+            return Stop(f"status {what}: {complaint.advice}", answer.status)
+    return Stop(f"status {answer.status}", answer.status)
 
 
 def asked_wait(answer: Answer, now: datetime) -> float:

@@ -112,8 +112,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Partner gateway: API key",
-        description="API key of the partner gateway. The streams partner_gateway_history_sms, _rcs and "
-        "_whatsapp are there when it, or a username and a password, is set.",
+        description="API key of the partner gateway. The streams partner_gateway_history_sms, _rcs, "
+        "_whatsapp and _export are there when it, or a username and a password, is set.",
     ),
     th.Property(
         "partner_gateway_username",
@@ -157,6 +157,18 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="At most so many requests a minute. Production keys: 1000, trial keys: 100.",
     ),
     th.Property(
+        "partner_gateway_export_sender",
+        th.StringType(min_length=1),
+        title="Partner gateway: export of a sender",
+        description="Only for the stream partner_gateway_history_export: only messages from this sender.",
+    ),
+    th.Property(
+        "partner_gateway_export_recipient",
+        th.StringType(min_length=1),
+        title="Partner gateway: export of a recipient",
+        description="Only for the stream partner_gateway_history_export: only messages to this recipient.",
+    ),
+    th.Property(
         "page_size",
         th.IntegerType(minimum=1, maximum=1000),
         default=1000,
@@ -192,6 +204,20 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=4,
         title="Concurrency",
         description="Windows (of about 10,000 messages) that are read, or wait in memory, at once, 1 to 32.",
+    ),
+    th.Property(
+        "export_concurrency",
+        th.IntegerType(minimum=1, maximum=8),
+        default=2,
+        title="Export concurrency",
+        description="Export jobs (each of a month at most) at once, 1 to 8.",
+    ),
+    th.Property(
+        "export_timeout",
+        th.NumberType(exclusive_minimum=0),
+        default=1800,
+        title="Export timeout",
+        description="Seconds to wait for the gateway to finish an export job.",
     ),
     th.Property(
         "assume_timezone",
@@ -232,8 +258,9 @@ class Settings:
     end_date: datetime | None
     visibility_lag: timedelta
     schedule: Schedule
-    page_size: int
     concurrency: int
+    export_concurrency: int
+    export_timeout: float
     assume_timezone: ZoneInfo
     request_timeout: float
     max_retry_seconds: float
@@ -250,8 +277,9 @@ class Settings:
                 revisit_after=tuple(sorted(set(map(setting_to_duration, config["revisit_after"])))),
                 lookback=setting_to_duration(config.get("lookback") or "PT0S"),
             ),
-            page_size=config["page_size"],
             concurrency=config["concurrency"],
+            export_concurrency=config["export_concurrency"],
+            export_timeout=float(config["export_timeout"]),
             assume_timezone=ZoneInfo(config["assume_timezone"]),
             request_timeout=float(config["request_timeout"]),
             max_retry_seconds=float(config["max_retry_seconds"]),

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from requests.auth import AuthBase, HTTPBasicAuth
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import Catalog
 
 from tap_msghistory import checks
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
 from tap_msghistory.client import Client, HeaderAuth
 from tap_msghistory.command import TapCommand
-from tap_msghistory.errors import StoppedBySignal
+from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.output import Writer
 from tap_msghistory.pace import Pace
 from tap_msghistory.settings import SETTINGS, Settings
 from tap_msghistory.streams import (
     EdnaHistoryStream,
+    PartnerGatewayExportStream,
     PartnerGatewayHistoryStream,
     RejectedMessagesStream,
 )
@@ -142,7 +147,46 @@ class TapMessageHistory(Tap):
             streams += [
                 PartnerGatewayHistoryStream(self, channel) for channel in PartnerGatewayHistoryStream.CHANNELS
             ]
+            streams.append(PartnerGatewayExportStream(self))
+        self._warn_of_absent({stream.name for stream in streams})
         return streams
+
+    def _warn_of_absent(self, present: set[str]) -> None:
+        """Say which streams the catalog selects in vain: for the SDK they are simply not there."""
+        for name, entry in (self.input_catalog or {}).items():
+            if name not in present and entry.metadata.root.selected:
+                self.logger.warning(
+                    "The catalog selects %s, which is not there: its name is unknown, or the credentials of "
+                    "its vendor (edna_api_key; partner_gateway_api_key) are not set",
+                    name,
+                )
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the files of settings. Raises `TapError` for one that holds none."""
+        for path in value:
+            if path != "ENV" and not isinstance(read_json_file(path), dict):
+                raise TapError(f"The file {path}, given with --config, must hold a JSON object")
+        return super().cb_config(ctx, param, value)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over an earlier run's state. Raises `TapError` where it is not readable."""
+        bookmarks = state.get("bookmarks", {})
+        if not isinstance(bookmarks, dict) or not all(isinstance(it, dict) for it in bookmarks.values()):
+            raise TapError("The state is not readable: bookmarks must be an object of objects, one a stream")
+        super().load_state(state)
+
+    @classmethod
+    def invoke(
+        cls,
+        *,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Run the tap. A state or catalog that is none would silently count as empty."""
+        state, catalog = _object(state, "state", "bookmarks"), _object(catalog, "catalog", "streams")
+        super().invoke(state=state, catalog=catalog, **options)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -156,7 +200,26 @@ class TapMessageHistory(Tap):
             auth=auth,
             complaints=api.complaints,
             pace=pace,
-            connections=self.settings.concurrency,
+            connections=max(self.settings.concurrency, self.settings.export_concurrency),
             timeout=self.settings.request_timeout,
             max_retry_seconds=self.settings.max_retry_seconds,
         )
+
+
+def _object(file: IO[str] | None, option: str, member: str) -> IO[str] | None:
+    """Return a file given on the command line, once it is known to hold what it should.
+
+    Raises `TapError`, and `ValueError` where it is not JSON.
+    """
+    if file is None:
+        return None
+    text = file.read()
+    content = json.loads(text)
+    if not isinstance(content, dict) or (content and member not in content):
+        raise TapError(f"The file given with --{option} must hold a JSON object with {member!r}")
+    if option == "catalog":
+        try:
+            Catalog.from_dict(content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise TapError("The file given with --catalog is no Singer catalog") from error
+    return io.StringIO(text)

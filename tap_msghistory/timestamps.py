@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone
 
 import pendulum
 from pendulum.parsing.exceptions import ParserError
@@ -19,6 +19,7 @@ if sys.version_info < (3, 11):  # pragma: no cover
     MonkeyPatch.patch_fromisoformat()
 
 MILLISECOND = timedelta(milliseconds=1)
+_CENTURY = timedelta(days=36_525)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -42,21 +43,17 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
-def from_text(text: str, assume: tzinfo = timezone.utc) -> datetime:
-    """Read a vendor's ISO 8601 time; one without an offset is taken as `assume`.
-
-    Raises `ValueError` or `OverflowError` for what is no time.
-    """
-    moment = datetime.fromisoformat(text)
-    return floor(moment if moment.tzinfo else moment.replace(tzinfo=assume))
+def from_text(text: str) -> datetime:
+    """Read a time that was written by `to_text`. Raises `ValueError`."""
+    return floor(datetime.fromisoformat(text))
 
 
 def setting_to_moment(text: str) -> datetime:
     """Read a setting: ISO 8601; a date alone is that day's start, no offset means UTC.
 
-    Raises `ValueError`.
+    Raises `ValueError`, also for what is before 1970: no message is older.
     """
-    if not _DATE.match(text):
+    if not _DATE.match(text) or text < "1970":
         raise ValueError(text)
     try:
         parsed = pendulum.parse(text)
@@ -70,7 +67,7 @@ def setting_to_moment(text: str) -> datetime:
 def setting_to_duration(text: str) -> timedelta:
     """Read a setting: an ISO 8601 duration, as `PT1H` or `P30D`.
 
-    Years and months have no fixed length and are refused. Raises `ValueError`.
+    Years and months have no fixed length and are refused, as is more than a century. Raises `ValueError`.
     """
     try:
         parsed = pendulum.parse(text, exact=True)
@@ -78,7 +75,10 @@ def setting_to_duration(text: str) -> timedelta:
         raise ValueError(text) from error
     if not isinstance(parsed, pendulum.Duration) or parsed.years or parsed.months:
         raise ValueError(text)
-    return timedelta(seconds=parsed.total_seconds())
+    duration = timedelta(seconds=parsed.total_seconds())
+    if duration > _CENTURY:
+        raise ValueError(text)
+    return duration
 
 
 def duration_to_text(duration: timedelta) -> str:

@@ -8,8 +8,8 @@ Let `B` be the bookmark (send time has been read up to it), `A` the moment as of
 - with a `lookback`, also `(B - lookback, B]`.
 
 Run after run the stretches of an age join without a gap, so that each message is read when it is new and
-exactly once more at each age, whatever the rhythm of the runs. Stretches that overlap are read once.
-Windows come oldest first, and each is half-open, `(start, end]`.
+exactly once more at each age, whatever the rhythm of the runs. Stretches that touch or overlap are read as
+one. Windows come oldest first, and each is half-open, `(start, end]`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tap_msghistory.timestamps import MILLISECOND, floor
 
 #: edna refuses a range of more than 366 days; a day is left for bounds that a request widens.
 MAX_SPAN = timedelta(days=365)
+_MONTH = timedelta(days=31)
 
 
 class Reason(str, Enum):
@@ -63,19 +64,28 @@ class Window:
         """Whether two windows of at least a millisecond can be made of it."""
         return self.end - self.start >= 2 * MILLISECOND
 
+    @property
+    def _middle(self) -> datetime:
+        return floor(self.start + (self.end - self.start) / 2)
+
     def split(self, at: datetime | None, order: Order) -> tuple[Window, Window]:
         """Cut in two at `at`, the send time of the row at which the window is full.
 
-        The server's order says on which side of that row the part lies that fits. Where `at` cannot
-        divide the window, its middle does.
+        The server's order says on which side of that row the part lies that fits. Where `at` is of no use,
+        the window is halved.
         """
-        if at is None or not self.start < at < self.end:
-            at, order = floor(self.start + (self.end - self.start) / 2), Order.UNKNOWN
-        older, newer = {
-            Order.OLDEST_FIRST: (Size.FITS, Size.LARGE),
-            Order.NEWEST_FIRST: (Size.LARGE, Size.FITS),
-            Order.UNKNOWN: (Size.UNKNOWN, Size.UNKNOWN),
-        }[order]
+        older = newer = Size.UNKNOWN
+        if at is None or not self.start <= at <= self.end:
+            at = self._middle
+        elif order is Order.OLDEST_FIRST:
+            # The rows that share its millisecond may be many: they come behind the cut.
+            at, older, newer = at - MILLISECOND, Size.FITS, Size.LARGE
+        elif order is Order.NEWEST_FIRST and self.end - self.start > _MONTH:
+            # The cut found is the last one. Before a year is read, it would be asked for all of them.
+            at, older, newer = self._middle, Size.LARGE, Size.LARGE
+        elif order is Order.NEWEST_FIRST:
+            older, newer = Size.LARGE, Size.FITS
+        at = min(max(at, self.start + MILLISECOND), self.end - MILLISECOND)
         return replace(self, end=at, size=older), replace(self, start=at, size=newer)
 
 
@@ -105,22 +115,27 @@ class Bookmark:
         return self.revisited_to.get(age, self.as_of - age)
 
 
-def plan(bookmark: Bookmark, until: datetime, schedule: Schedule) -> list[Window]:
+def plan(
+    bookmark: Bookmark, until: datetime, schedule: Schedule, max_span: timedelta = MAX_SPAN
+) -> list[Window]:
     """Return the windows to read as of `until`, oldest first, none overlapping another."""
     first = schedule.start_date
     read_to = max(bookmark.read_to, first)
     if until <= read_to:
         return []
     looked_back_to = max(read_to - schedule.lookback, first)
-    windows: list[Window] = []
-    reached = first
-    for start, end in sorted((bookmark.reached(age), until - age) for age in schedule.revisit_after):
-        start, end = max(start, reached), min(end, looked_back_to)  # noqa: PLW2901
+    revisits: list[tuple[datetime, datetime]] = []
+    for reached, due in sorted((bookmark.reached(age), until - age) for age in schedule.revisit_after):
+        start, end = max(reached, first), min(due, looked_back_to)
+        if revisits and start <= revisits[-1][1]:
+            start, end = revisits[-1][0], max(revisits.pop()[1], end)
         if start < end:
-            windows += _cut(start, end, Reason.REVISIT)
-            reached = end
-    windows += _cut(looked_back_to, read_to, Reason.LOOKBACK)
-    windows += _cut(read_to, until, Reason.NEW)
+            revisits.append((start, end))
+    windows: list[Window] = []
+    for start, end in revisits:
+        windows += _cut(start, end, Reason.REVISIT, max_span)
+    windows += _cut(looked_back_to, read_to, Reason.LOOKBACK, max_span)
+    windows += _cut(read_to, until, Reason.NEW, max_span)
     return windows
 
 
@@ -137,11 +152,11 @@ def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Sched
     )
 
 
-def _cut(start: datetime, end: datetime, reason: Reason) -> list[Window]:
+def _cut(start: datetime, end: datetime, reason: Reason, max_span: timedelta) -> list[Window]:
     """Cut a stretch into windows that the vendors accept."""
     windows = []
     while start < end:
-        stop = min(start + MAX_SPAN, end)
+        stop = min(start + max_span, end)
         windows.append(Window(start, stop, reason))
         start = stop
     return windows

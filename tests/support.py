@@ -28,6 +28,8 @@ CHANNELS = ("SMS", "RCS", "WHATSAPP")
 GATEWAY_STREAMS = {channel: f"partner_gateway_history_{channel.lower()}" for channel in CHANNELS}
 STREAMS = ("edna_history", *GATEWAY_STREAMS.values())
 REJECTED = "rejected_messages"
+EXPORT = "partner_gateway_history_export"
+ALL_STREAMS = (*STREAMS, REJECTED, EXPORT)
 
 Message = dict[str, Any]
 
@@ -71,11 +73,12 @@ def sync(
     state: dict[str, Any] | None = None,
     catalog: dict[str, Any] | None = None,
     catch: Callable[[TapError], None] | None = None,
+    tap_class: type[TapMessageHistory] = TapMessageHistory,
 ) -> Output:
     """Run the tap in this process; `catch` gets the error with which it ends."""
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with contextlib.redirect_stdout(stdout):
-        tap = TapMessageHistory(
+        tap = tap_class(
             config=copy.deepcopy(settings), state=copy.deepcopy(state), catalog=copy.deepcopy(catalog)
         )
         try:

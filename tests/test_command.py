@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CHANNELS, REJECTED, STREAMS, config
+from tests.support import ALL_STREAMS, CHANNELS, EXPORT, GATEWAY_STREAMS, REJECTED, config, sync
 
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
-SCHEMAS = {"edna_message", "partner_gateway_message"}
 
 
 def run(*arguments, settings=None, tmp_path=None, **kwargs):
@@ -41,19 +40,20 @@ def test_discover_without_any_setting_lists_all_streams():
     found = run("--discover")
     assert found.returncode == 0
     streams = {it["tap_stream_id"]: it for it in json.loads(found.stdout)["streams"]}
-    assert set(streams) == {*STREAMS, REJECTED}
+    assert set(streams) == set(ALL_STREAMS)
     del streams[REJECTED]
-    for stream in streams.values():
+    for name, stream in streams.items():
         assert stream["key_properties"] == ["messageId"]
         assert stream["replication_method"] == "INCREMENTAL"
-        assert stream["metadata"][-1]["metadata"]["selected-by-default"]
+        assert stream["metadata"][-1]["metadata"]["selected-by-default"] is (name != EXPORT)
     assert streams["edna_history"]["replication_key"] == "sentOrReceivedAt"
-    assert len({json.dumps(it["schema"]) for it in streams.values()}) == len(SCHEMAS)
+    assert len({json.dumps(streams[name]["schema"]) for name in GATEWAY_STREAMS.values()}) == 1
 
 
 def test_a_test_run_reads_a_record_of_each_stream(life_like, tmp_path):
     tested = run("--test", settings=config(life_like), tmp_path=tmp_path)
     assert tested.returncode == 0, tested.stderr
+    assert error_lines(tested) == []
     records = [line for line in tested.stdout.splitlines() if '"RECORD"' in line]
     assert len(records) == len(("edna", *CHANNELS))
 
@@ -82,6 +82,48 @@ def test_bad_settings_are_one_line_and_exit_code_1(settings, says, mode, tmp_pat
     assert says in line
     assert failed.returncode == 1
     assert failed.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [
+        ("--state", "[]"),
+        ("--state", '{"type": "STATE", "value": {}}'),
+        ("--catalog", "[]"),
+        ("--catalog", "{"),
+        ("--config", None),
+    ],
+)
+def test_a_file_that_holds_something_else_is_one_line_and_exit_code_1(option, content, tmp_path):
+    path = tmp_path / "file"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
+    failed = run(option, str(path), settings=settings, tmp_path=tmp_path)
+    (line,) = error_lines(failed)
+    assert option in line or str(path) in line
+    assert failed.returncode == 1
+
+
+def test_a_selected_stream_that_is_not_there_is_warned_of(life_like, caplog):
+    catalog = {
+        "streams": [
+            {
+                "tap_stream_id": name,
+                "stream": name,
+                "schema": {"type": "object", "properties": {}},
+                "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
+            }
+            for name in ("partner_gateway_history_sms", "no_such_stream")
+        ]
+    }
+    settings = config(life_like, partner_gateway_api_key=None)
+    with caplog.at_level("WARNING"):
+        sync(settings, catalog=catalog)
+    assert "partner_gateway_history_sms" in caplog.text
+    assert "no_such_stream" in caplog.text
 
 
 def test_a_missing_file_is_one_line_and_exit_code_1():

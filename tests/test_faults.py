@@ -76,7 +76,7 @@ def test_the_gateway_repeating_a_page_for_ever_is_an_error_within_bounded_reques
     filled.faults.endless = "repeat"
     with pytest.raises(ApiError, match="again and again"):
         sync({**config(filled), "edna_api_key": None})
-    assert len(filled.journal.requests) < 40
+    assert len(filled.journal.requests) < 250
 
 
 def test_a_window_with_as_many_messages_as_a_page_ends(sandbox):
@@ -242,7 +242,7 @@ def test_everything_else_is_final_and_shows_nothing_of_the_body(status, body):
 
 def test_the_vendors_code_is_named_with_the_setting_to_mend():
     verdict = judge(answer(400, b'{"code": "limit-not-valid"}'), EdnaHistory.complaints, NOW)
-    assert verdict == Stop("status 400 limit-not-valid: lower page_size")
+    assert verdict == Stop("status 400 limit-not-valid: lower page_size", 400)
 
 
 def test_both_budgets_end_the_tries():
@@ -255,26 +255,36 @@ def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
     now = 0.0
     pace = Pace(per_second=5, per_minute=8, clock=lambda: now)
     assert [pace.reserve() for _ in range(5)] == [0.0] * 5
-    assert 0.9 < pace.reserve() <= 1.1
+    assert pace.reserve() == pytest.approx(1.0)
     now = 1.5
     assert [pace.reserve() for _ in range(3)] == [0.0] * 3
-    assert 57 < pace.reserve() <= 60
-    now = 61.7
+    assert pace.reserve() == pytest.approx(58.5)
+    now = 61.5
     assert pace.reserve() == 0.0
 
 
 @given(
-    st.none() | st.floats(0.01, 10_000),
-    st.none() | st.floats(0.01, 10_000),
+    st.none() | st.floats(0.01, 500),
+    st.none() | st.floats(0.1, 5_000),
+    st.lists(st.floats(0, 2), max_size=30),
 )
-def test_a_pace_keeps_both_limits_whatever_they_are(per_second, per_minute):
-    pace = Pace(per_second=per_second, per_minute=per_minute, clock=lambda: 1_000.0)
-    sent = 0
-    while sent < 200 and pace.reserve() == 0.0:
-        sent += 1
-    assert sent >= 1
-    for limit in (per_second, per_minute):
-        assert limit is None or sent <= max(limit, 1)
+def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute, pauses):
+    now = 1_000.0
+    pace = Pace(per_second=per_second, per_minute=per_minute, clock=lambda: now)
+    sent = []
+    for pause in pauses:
+        now += pause
+        for _ in range(20):
+            wait = pace.reserve()
+            if wait:
+                now += wait
+            else:
+                sent.append(now)
+    for limit, seconds in ((per_second, 1.0), (per_minute, 60.0)):
+        if limit:
+            length = seconds * max(1, 1 / limit) * (1 - 1e-9)
+            most = max((sum(start <= it < start + length for it in sent) for start in sent), default=0)
+            assert most <= max(int(limit), 1)
 
 
 def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_msghistory.windows import Bookmark, Order, Reason, Schedule, Size, Window, advance, plan
+from tap_msghistory.windows import MAX_SPAN, Bookmark, Order, Reason, Schedule, Size, Window, advance, plan
 
 START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 HOURS = st.integers(1, 24 * 400).map(lambda hours: timedelta(hours=hours))
@@ -127,9 +127,41 @@ def test_a_window_is_split_into_two_that_join(span, at, order):
 def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
     window = Window(START, START + timedelta(hours=4), Reason.NEW)
     middle = START + timedelta(hours=1)
+    window = Window(START, START + timedelta(hours=4), Reason.NEW)
     sizes = {order: tuple(part.size for part in window.split(middle, order)) for order in Order}
     assert sizes == {
         Order.OLDEST_FIRST: (Size.FITS, Size.LARGE),
         Order.NEWEST_FIRST: (Size.LARGE, Size.FITS),
         Order.UNKNOWN: (Size.UNKNOWN, Size.UNKNOWN),
     }
+
+
+@given(AGES, HOURS)
+def test_stretches_that_touch_are_read_as_one(ages, pause):
+    schedule, (bookmark, _) = (
+        Schedule(START, ages),
+        run(first_bookmark(), START + pause, Schedule(START), None),
+    )
+    windows = plan(bookmark, START + 2 * pause, schedule)
+    assert all(
+        earlier.end < later.start or earlier.end - earlier.start == MAX_SPAN or later.reason is Reason.NEW
+        for earlier, later in pairwise(windows)
+    )
+
+
+def test_a_years_worth_newest_first_is_halved_down_to_a_month():
+    year, month = (Window(START, START + timedelta(days=days), Reason.NEW) for days in (365, 30))
+    late = timedelta(days=29)
+    assert [part.size for part in year.split(START + late, Order.NEWEST_FIRST)] == [Size.LARGE, Size.LARGE]
+    assert year.split(START + late, Order.NEWEST_FIRST)[0].end - START > timedelta(days=100)
+    assert month.split(START + late, Order.NEWEST_FIRST)[0].end == START + late
+
+
+def test_messages_of_one_millisecond_get_a_window_of_their_own():
+    window, millisecond = Window(START, START + timedelta(hours=1), Reason.NEW), timedelta(milliseconds=1)
+    at = START + timedelta(minutes=30)
+    older, newer = window.split(at, Order.OLDEST_FIRST)
+    assert (older.end, older.size) == (at - millisecond, Size.FITS)
+    ties, rest = newer.split(at, Order.OLDEST_FIRST)
+    assert (ties.start, ties.end, ties.splittable) == (at - millisecond, at, False)
+    assert rest.end == window.end

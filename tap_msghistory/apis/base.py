@@ -17,6 +17,8 @@ class Request:
     url: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     json: Mapping[str, Any] | None = None
+    success: frozenset[int] = frozenset({200})  #: the statuses of a success
+    is_repeatable: bool = True  #: whether it may be sent again although it may have had its effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class HistoryApi(Protocol):
 
     vendor: ClassVar[str]  #: the vendor's name, for people
     complaints: ClassVar[tuple[Complaint, ...]]  #: its documented errors
+    probes_like_pages: ClassVar[bool]  #: whether a probe counts rows in the order of the pages
 
     def page_request(self, window: Window, start: int, limit: int) -> Request:
         """Return the request for a page; `start` counts rows or pages, as the API does."""

@@ -24,6 +24,7 @@ class EdnaHistory:
     filters: Mapping[str, Any] = field(default_factory=dict)
 
     vendor: ClassVar[str] = "edna"
+    probes_like_pages: ClassVar[bool] = False
     complaints: ClassVar[tuple[Complaint, ...]] = (
         Complaint(401, "Api key not found", "check edna_api_key"),
         Complaint(401, "", "check edna_api_key"),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tap_msghistory.apis.base import Complaint, Page, Request
-from tap_msghistory.timestamps import to_text
+from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Order, Window
 
 _PROBE_ROWS = 10
@@ -26,6 +26,7 @@ class PartnerGatewayHistory:
     status: str | None = None
 
     vendor: ClassVar[str] = "the partner gateway"
+    probes_like_pages: ClassVar[bool] = True
     complaints: ClassVar[tuple[Complaint, ...]] = (
         Complaint(
             401,
@@ -38,13 +39,11 @@ class PartnerGatewayHistory:
     )
 
     def page_request(self, window: Window, start: int, limit: int) -> Request:
-        """Ask for a page; `start` is the number of pages of `limit` rows before it.
-
-        Both bounds are documented as inclusive.
-        """
+        """Ask for a page; `start` is the number of pages of `limit` rows before it."""
         params: dict[str, str | int] = {
             "channel": self.channel,
-            "from": to_text(window.start),
+            # Documented as inclusive; should the server leave both bounds out, nothing is lost either.
+            "from": to_text(window.start - MILLISECOND),
             "to": to_text(window.end),
             "page": start,
             "limit": limit,

@@ -8,7 +8,7 @@ against the other.
 from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.history import History, Message
-from tap_msghistory.sandbox.options import EdnaOptions, GatewayOptions
+from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
 
 try:
     from tap_msghistory.sandbox.server import Sandbox
@@ -18,6 +18,7 @@ except ModuleNotFoundError as missing:
 __all__ = [
     "Clock",
     "EdnaOptions",
+    "ExportOptions",
     "Faults",
     "GatewayOptions",
     "History",

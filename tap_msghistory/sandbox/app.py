@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tap_msghistory.sandbox import edna, gateway
+from tap_msghistory.sandbox import edna, export_routes, gateway
 from tap_msghistory.sandbox.answers import Answer, refusal
 from tap_msghistory.sandbox.middleware import FaultInjector, JournalKeeper, respond
 from tap_msghistory.sandbox.times import parse_ms, utc_time
@@ -62,6 +62,7 @@ def build_app(sandbox: Sandbox) -> Starlette:
         routes=[
             Route(edna.PATH, edna_history, methods=["POST"], middleware=around("edna")),
             Route(gateway.PATH, gateway_history, methods=["GET"], middleware=around("gateway")),
+            *export_routes.routes(sandbox, gateway_api, around),
             Route("/sandbox/", about, methods=["GET"]),
             Route("/sandbox/stats", stats, methods=["GET"]),
             Route("/sandbox/clock", clock, methods=["POST"]),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tap_msghistory.sandbox.clock import Clock, real_ms
 from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.generate import DEFAULT_DAYS, DEFAULT_MESSAGES
-from tap_msghistory.sandbox.options import EdnaOptions, GatewayOptions
+from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
 from tap_msghistory.sandbox.server import Sandbox
 from tap_msghistory.sandbox.times import parse_ms
 
@@ -30,6 +30,7 @@ class Group(NamedTuple):
 GROUPS = {
     "edna_options": Group("edna", "edna_", EdnaOptions),
     "gateway_options": Group("partner gateway", "gateway_", GatewayOptions),
+    "export_options": Group("partner gateway: exports", "export_", ExportOptions),
     "faults": Group("faults (rates are shares of the requests, 0 to 1)", "", Faults),
 }
 """By the sandbox's field."""

@@ -110,6 +110,10 @@ class GatewayApi:
         self, headers: Mapping[str, str], params: Mapping[str, str], clock_ms: int, faults: Faults
     ) -> Answer:
         """Answer a request; header names in lower case."""
+        return self.guard(headers, faults, lambda: self._serve(read_query(params), clock_ms, faults))
+
+    def guard(self, headers: Mapping[str, str], faults: Faults, serve: Callable[[], Answer]) -> Answer:
+        """Answer those who have credentials and keep the rate limit; a ValueError of `serve` is a 400."""
         options = self._options
         if not self._knows(headers):
             return refusal(401, "Invalid credentials")
@@ -120,7 +124,7 @@ class GatewayApi:
             answer = too_many_requests(faults.retry_after, allowance.wait_s)
         else:
             try:
-                answer = self._serve(read_query(params), clock_ms, faults)
+                answer = serve()
             except ValueError as problem:
                 answer = refusal(400, str(problem))
         if options.requests_per_minute:

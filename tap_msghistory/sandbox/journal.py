@@ -21,7 +21,7 @@ class ReceivedRequest:
     at: float
     """`time.monotonic()` seconds at arrival."""
     api: str
-    """`edna` or `gateway`."""
+    """`edna`, `gateway`, its `exports`, or `downloads` of these."""
     method: str
     path: str
     params: Mapping[str, Any]
@@ -35,9 +35,9 @@ class ReceivedRequest:
     """Messages in the answer, also where a fault cut it short."""
 
 
-def read_params(api: str, query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-    """Parameters in one form for both APIs; empty if they cannot be read."""
-    if api == "gateway":
+def read_params(query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+    """Parameters in one form for all APIs; empty if they cannot be read."""
+    if not body:
         return dict(query)
     try:
         return msgspec.json.decode(body, type=dict[str, Any])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tap_msghistory.sandbox.answers import Answer, refusal
@@ -45,8 +45,11 @@ class JournalKeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         request = Request(scope, receive)
-        body = await request.body()
-        params = read_params(self.api, request.query_params, body)
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # within its request: there is nothing to note, and nobody to answer
+            return
+        params = read_params(request.query_params, body)
         received = ReceivedRequest(
             at=self.sandbox.monotonic(),
             api=self.api,
@@ -90,10 +93,10 @@ class FaultInjector:
             await self.app(scope, receive, send)
         elif fault == "drop":
             self.sandbox.journal.answer(received, None)
-            await _hang_up(scope, receive, reset=True)
+            await hang_up(scope, receive, reset=True)
         elif fault == "cut":
             await self.app(scope, receive, _halved(send))
-            await _hang_up(scope, receive, reset=False)
+            await hang_up(scope, receive, reset=False)
         else:
             await _false_answer(fault, faults, Request(scope))(scope, receive, send)
 
@@ -126,7 +129,7 @@ def _halved(send: Send) -> Send:
     return halve
 
 
-async def _hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
+async def hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:
     """Close the connection under the answer, for which ASGI has no word; at once if `reset`."""
     transport: asyncio.WriteTransport = scope["state"]["transport"]
     if reset:

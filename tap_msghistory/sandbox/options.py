@@ -8,6 +8,9 @@ from typing import Literal, TypeVar, get_args
 T = TypeVar("T")
 
 GatewayShape = Literal["reference", "guide", "translated"]
+HeaderStyle = Literal["words", "camel", "snake"]
+Unclear = Literal["reset", "error", "unreadable"]
+Break = Literal["connection", "line", "row", "quote", "refuse", "redirect"]
 
 
 def option(
@@ -62,3 +65,45 @@ class GatewayOptions:
         1000, "rate limit, production's by default; 0 for none", kind=int
     )
     requests_per_second: int | None = option(50, "burst limit, production's by default; 0 for none", kind=int)
+
+
+@dataclass(slots=True)
+class ExportOptions:
+    """What the gateway's pages leave open of exports, and what can go wrong with them.
+
+    What says `next` counts down.
+    """
+
+    polls: int = option(1, "how often a job is listed as pending")
+    seconds: float = option(0.0, "that a job takes, by the sandbox's clock")
+    lag: int = option(0, "how often the list is given without a new job")
+    hide_range: bool = option(False, "do not list for which range a job is")
+    only_named: bool = option(
+        False, "leave out messages without a customerMessageId, as if the web console had sent them"
+    )
+    rows: int | None = option(
+        None, "a file has so many made-up rows in no order, whatever the history has", kind=int
+    )
+    host: str = option("localhost", "host name in links")
+    header: HeaderStyle = option(  # noqa: RUF009 - a text is immutable
+        "words", "Message ID, messageId or message_id", choices=get_args(HeaderStyle)
+    )
+    semicolons: bool = option(False, "separate columns by semicolons; by commas otherwise")
+    decimal_comma: bool = option(False, "write costs with a decimal comma")
+    bom: bool = option(False, "begin files with a byte order mark")
+    crlf: bool = option(False, "end lines with CR LF; with LF otherwise")
+    fail_next: int = option(0, "jobs (next) that fail")
+    expire_next: int = option(0, "links asked for (next) that are answered 400, as the file is gone")
+    expire_listed_next: int = option(0, "jobs (next) that are listed as expired as soon as they are done")
+    unclear_next: int = option(0, "queue requests (next) that get no clear answer")
+    unclear: Unclear = option(  # noqa: RUF009
+        "reset", "what they get: a reset connection, 500, or a 202 that is no JSON", choices=get_args(Unclear)
+    )
+    unclear_lost: bool = option(False, "they queue no job either")
+    break_next: int = option(0, "downloads (next) that go wrong")
+    break_how: Break = option(  # noqa: RUF009
+        "connection",
+        "the connection ends half way, the file ends within a line, with a short row or within a quoted "
+        "text, or the link is refused (403) or redirected",
+        choices=get_args(Break),
+    )

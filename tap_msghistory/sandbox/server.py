@@ -21,7 +21,7 @@ from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.generate import DEFAULT_DAYS, DEFAULT_MESSAGES, edna_messages, gateway_messages
 from tap_msghistory.sandbox.history import History
 from tap_msghistory.sandbox.journal import Journal, ReceivedRequest
-from tap_msghistory.sandbox.options import EdnaOptions, GatewayOptions
+from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
 
 HOST = "127.0.0.1"
 
@@ -41,6 +41,7 @@ class Sandbox:
     faults: Faults = field(default_factory=Faults)
     edna_options: EdnaOptions = field(default_factory=EdnaOptions)
     gateway_options: GatewayOptions = field(default_factory=GatewayOptions)
+    export_options: ExportOptions = field(default_factory=ExportOptions)
     journal: Journal = field(default_factory=Journal)
     monotonic: Callable[[], float] = time.monotonic
     """The rate limits' clock, seconds; a test may move its own."""

@@ -1,7 +1,13 @@
 """The streams: declarations, and the one way in which all of them sync."""
 
 from tap_msghistory.streams.edna import EdnaHistoryStream
+from tap_msghistory.streams.export import PartnerGatewayExportStream
 from tap_msghistory.streams.partner_gateway import PartnerGatewayHistoryStream
 from tap_msghistory.streams.rejected import RejectedMessagesStream
 
-__all__ = ["EdnaHistoryStream", "PartnerGatewayHistoryStream", "RejectedMessagesStream"]
+__all__ = [
+    "EdnaHistoryStream",
+    "PartnerGatewayExportStream",
+    "PartnerGatewayHistoryStream",
+    "RejectedMessagesStream",
+]

@@ -6,19 +6,19 @@ import abc
 import logging
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from singer_sdk import Stream
 from singer_sdk.batch import Batcher
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.errors import TapError
 from tap_msghistory.output import Writer
-from tap_msghistory.readahead import read_in_order
-from tap_msghistory.reader import Paginator, WindowReader
+from tap_msghistory.reader import Batch
 from tap_msghistory.records import Shaper, as_dict
 from tap_msghistory.streams import shortcut
 from tap_msghistory.timestamps import (
@@ -29,14 +29,12 @@ from tap_msghistory.timestamps import (
     setting_to_duration,
     to_text,
 )
-from tap_msghistory.windows import Bookmark, advance, plan
+from tap_msghistory.windows import MAX_SPAN, Bookmark, Window, advance, plan
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_msghistory.apis.base import HistoryApi
-    from tap_msghistory.client import Client
     from tap_msghistory.tap import TapMessageHistory
 
 T = TypeVar("T")
@@ -55,6 +53,8 @@ class MessageHistoryStream(Stream, abc.ABC):
     sent_at: ClassVar[str]
     #: The property that may stand for a missing messageId.
     id_fallback: ClassVar[str | None] = None
+    #: How long a window may be.
+    max_span: ClassVar[timedelta] = MAX_SPAN
 
     _tap: TapMessageHistory
 
@@ -63,19 +63,9 @@ class MessageHistoryStream(Stream, abc.ABC):
         super().__init__(tap, **kwargs)
         self.logger.addFilter(_is_no_handled_error)
 
-    @property
     @abc.abstractmethod
-    def api(self) -> HistoryApi:
-        """What to ask of the vendor."""
-
-    @property
-    @abc.abstractmethod
-    def client(self) -> Client:
-        """The vendor's client, shared by all streams of one credential."""
-
-    @abc.abstractmethod
-    def get_new_paginator(self) -> Paginator:
-        """Return a paginator for one window."""
+    def read_windows(self, windows: list[Window], keep: Callable[[Any], T]) -> Iterator[Batch[T]]:
+        """Read the windows, and yield their messages in send order, each in the form that `keep` gives it."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, none twice."""
@@ -100,6 +90,16 @@ class MessageHistoryStream(Stream, abc.ABC):
                 shortcut.write(writer, self.name, lines)
                 counter.increment(len(lines))
 
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """Apply what the user has asked for. Raises `TapError`: the map's own error may show the record."""
+        try:
+            yield from super()._generate_record_messages(record)
+        except Exception as error:
+            raise TapError(
+                f"A stream map of {self.name} failed ({type(error).__name__}): check stream_maps and "
+                "stream_map_config"
+            ) from error
+
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
@@ -120,44 +120,48 @@ class MessageHistoryStream(Stream, abc.ABC):
         settings = self._tap.settings
         until = floor(settings.read_until(now()))
         bookmark = self._read_bookmark()
-        windows = plan(bookmark, until, settings.schedule)
+        if until < bookmark.read_to:
+            self.logger.warning(
+                "Nothing is read: start_date or the state is at %s, which is after %s",
+                to_text(bookmark.read_to),
+                to_text(until),
+            )
+        windows = plan(bookmark, until, settings.schedule, self.max_span)
         neighbours: set[object] = set()
         rejected = 0
-        for batch in read_in_order(
-            windows, self._reader(keep).read, settings.concurrency, self._tap.check_output
-        ):
+        for batch in self.read_windows(windows, keep):
             if batch.rejected:
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
             # Windows share the instant at which they meet, so a server may give it to both.
             messages = [message for _, id_, message in batch.messages if id_ not in neighbours]
-            neighbours = {id_ for _, id_, _ in batch.messages}
+            ids = {id_ for _, id_, _ in batch.messages}
             batch.messages.clear()
             yield messages
             messages.clear()  # or they would be in memory until the next window is
+            if not batch.ends_window:
+                continue
+            neighbours = ids
             bookmark = advance(bookmark, batch.window, until, settings.schedule)
             self._write_bookmark(bookmark)
         if rejected:
             self.logger.warning(
-                "%d messages of %s could not be shaped; they are in the stream %s",
+                "%d messages of %s could not be shaped; %s",
                 rejected,
                 self.name,
-                self._tap.rejected_messages.name,
+                self._tap.rejected_messages.whereabouts,
             )
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Have none: the bookmark never passes what was read."""
 
-    def _reader(self, keep: Callable[[Any], T]) -> WindowReader[T]:
-        shaper = Shaper(
+    def get_shaper(self) -> Shaper:
+        """Return what makes records of the vendor's rows."""
+        return Shaper(
             self.schema,
             sent_at=self.sent_at,
             assume_timezone=self._tap.settings.assume_timezone,
             id_fallback=self.id_fallback,
-        )
-        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=shaper, keep=keep)
-        return WindowReader(
-            api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
         )
 
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
@@ -215,5 +219,5 @@ class MessageHistoryStream(Stream, abc.ABC):
 
 
 def _is_no_handled_error(record: logging.LogRecord) -> bool:
-    """Hide the SDK's own report of an "unhandled error" where the error is a handled one."""
-    return record.levelno < logging.ERROR or not isinstance(sys.exc_info()[1], TapError)
+    """Hide the SDK's own report of an "unhandled error": the command handles every one."""
+    return record.levelno < logging.ERROR or sys.exc_info()[1] is None

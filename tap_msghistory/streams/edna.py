@@ -10,13 +10,13 @@ from singer_sdk.schema.source import StreamSchema
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.paginators import OffsetPaginator
 from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams.base import MessageHistoryStream
+from tap_msghistory.streams.paged import PagedHistoryStream
 
 if TYPE_CHECKING:
     from tap_msghistory.client import Client
 
 
-class EdnaHistoryStream(MessageHistoryStream):
+class EdnaHistoryStream(PagedHistoryStream):
     """Incoming and outgoing messages of all channels of one edna account."""
 
     name = "edna_history"

@@ -10,14 +10,14 @@ from singer_sdk.schema.source import StreamSchema
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
 from tap_msghistory.paginators import LongestPage, PageNumberPaginator
 from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams.base import MessageHistoryStream
+from tap_msghistory.streams.paged import PagedHistoryStream
 
 if TYPE_CHECKING:
     from tap_msghistory.client import Client
     from tap_msghistory.tap import TapMessageHistory
 
 
-class PartnerGatewayHistoryStream(MessageHistoryStream):
+class PartnerGatewayHistoryStream(PagedHistoryStream):
     """Sent messages of one channel."""
 
     CHANNELS: ClassVar[tuple[str, ...]] = ("SMS", "RCS", "WHATSAPP")

@@ -37,6 +37,13 @@ class RejectedMessagesStream(Stream):
         self._rejected = 0
         self._is_announced = False
 
+    @property
+    def whereabouts(self) -> str:
+        """Say where rejected messages are, or that they are nowhere."""
+        if self.selected:
+            return f"they are in the stream {self.name}"
+        return f"they are LOST, as the stream {self.name} is not selected"
+
     def write(self, stream: str, rejected: list[Rejected]) -> None:
         """Emit what a window of `stream` had. Raises `TapError` above `max_rejected`."""
         if self.selected and not self._is_announced:
@@ -48,8 +55,7 @@ class RejectedMessagesStream(Stream):
         if self._max_rejected is not None and self._rejected > self._max_rejected:
             raise TapError(
                 f"{self._rejected} messages could not be shaped, which is more than max_rejected "
-                f"({self._max_rejected}); they are in the stream {self.name}, the last ones for this reason: "
-                f"{rejected[-1].reason}"
+                f"({self._max_rejected}); {self.whereabouts}; the last reason: {rejected[-1].reason}"
             )
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002

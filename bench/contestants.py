@@ -1,0 +1,70 @@
+"""The commands that are measured beside each other, each with its settings for a served history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from bench.serving import Served
+from demo.processes import Command
+
+Vendor = Literal["edna", "gateway"]
+TAP = Path(sys.executable).with_name("tap-msghistory")
+ANY_KEY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Contestants:
+    """Names the commands; their settings go into files of a directory."""
+
+    directory: Path
+
+    def ours(self, served: Served, vendor: Vendor = "edna", **settings: Any) -> Command:
+        """Return the tap's command; `settings` go before."""
+        credentials: dict[Vendor, dict[str, Any]] = {
+            "edna": {"edna_api_key": ANY_KEY, "edna_base_url": served.url},
+            "gateway": {
+                "partner_gateway_api_key": ANY_KEY,
+                "partner_gateway_base_url": f"{served.url}/api",
+                # As far as can be: what is measured is the tap, not the vendor's limit.
+                "partner_gateway_requests_per_second": 10_000,
+                "partner_gateway_requests_per_minute": 600_000,
+            },
+        }
+        dates = {"start_date": served.start_date, "end_date": served.end_date}
+        return [TAP, "--config", self._config("ours", {**credentials[vendor], **dates, **settings})]
+
+    def stock(self, served: Served, vendor: Vendor = "edna") -> Command:
+        """Return the stock SDK tap's command."""
+        settings = {
+            "vendor": vendor,
+            "base_url": served.url,
+            "api_key": ANY_KEY,
+            "start_date": served.start_date,
+            "end_date": served.end_date,
+        }
+        return [sys.executable, "-m", "bench.stock_tap", "--config", self._config("stock", settings)]
+
+    def plain(self, served: Served, vendor: Vendor = "edna") -> Command:
+        """Return the plain script's command."""
+        script = [sys.executable, "-m", "bench.plain_script"]
+        return [*script, vendor, served.url, served.start_date, served.end_date]
+
+    def _config(self, name: str, settings: dict[str, Any]) -> Path:
+        number = len(list(self.directory.iterdir()))
+        path = self.directory / f"{name}-{number}.json"
+        path.write_text(json.dumps(settings))
+        return path
+
+
+@contextmanager
+def contestants() -> Iterator[Contestants]:
+    """Keep the contestants' settings in a directory that passes away."""
+    with TemporaryDirectory(prefix="msghistory-bench-") as name:
+        yield Contestants(Path(name))

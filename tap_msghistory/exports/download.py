@@ -1,0 +1,90 @@
+"""Downloads from pre-signed links: another host's, so without any credentials, and never logged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from tap_msghistory.checks import is_loopback
+from tap_msghistory.client import environment, open_session
+from tap_msghistory.errors import ApiError
+
+_CHUNK = 1 << 16  # bytes
+_is_quiet = ContextVar("_is_quiet", default=False)
+
+
+class DownloadError(Exception):
+    """A file has not arrived whole. The text shows nothing of the link."""
+
+
+class Downloader:
+    """Downloads files, several at once."""
+
+    def __init__(self, *, connections: int, timeout: float) -> None:
+        """Open no connection yet; `timeout`, in seconds, is for the server to connect, and to send on."""
+        self._session = open_session(connections)
+        self._session.headers["Accept"] = "*/*"
+        self._timeout = timeout
+        for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
+            logging.getLogger(logger).addFilter(_may_be_logged)
+
+    def chunks(self, link: str, stop: threading.Event) -> Iterator[bytes]:
+        """Yield a file as it comes.
+
+        Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
+        for loopback), and when `stop` is set.
+        """
+        _check(link)
+        try:
+            with self._open(link) as response:
+                if response.status_code != HTTPStatus.OK:
+                    raise DownloadError(f"the download was answered with status {response.status_code}")
+                for chunk in response.raw.stream(_CHUNK, decode_content=True):
+                    if stop.is_set():
+                        raise ApiError("stopped while downloading")
+                    yield chunk
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise DownloadError(f"the download broke off ({type(error).__name__})") from None
+
+    def _open(self, link: str) -> requests.Response:
+        # An own "auth", or requests would send what a .netrc file has for the host.
+        request = requests.Request("GET", link, auth=lambda prepared: prepared)
+        with _quiet():
+            return self._session.send(
+                self._session.prepare_request(request),
+                timeout=self._timeout,
+                allow_redirects=False,
+                **environment(self._session, link),
+            )
+
+
+def _check(link: str) -> None:
+    try:
+        parts = urlsplit(link)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    except ValueError:
+        is_safe = False
+    if not is_safe:
+        raise ApiError("the partner gateway: its link to an export is no https:// URL")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep urllib3 from logging what this thread asks for: it would log the link."""
+    token = _is_quiet.set(True)
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)
+
+
+def _may_be_logged(_: logging.LogRecord) -> bool:
+    return not _is_quiet.get()

@@ -1,0 +1,154 @@
+"""The life of an export job: queued once, waited for, made anew when its file is gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tap_msghistory.apis.export import Job, PartnerGatewayExport, State
+from tap_msghistory.client import Client
+from tap_msghistory.errors import ApiError, UnclearError
+from tap_msghistory.timestamps import to_text
+from tap_msghistory.windows import Window
+
+logger = logging.getLogger("tap-msghistory.exports")
+
+#: Jobs to queue for one window, the second if the first has failed.
+_JOBS_A_WINDOW = 2
+#: Queue requests without a clear answer, and files that are made anew, before a window is given up.
+_TRIES = 5
+#: Pages of the list to look through for one job: 200 jobs.
+_PAGES = 20
+_BAD_REQUEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The seconds between two looks for a job; the vendor recommends 5 to 10."""
+
+    first: float = 5.0
+    longest: float = 30.0
+    growth: float = 1.5
+
+    def pauses(self) -> Iterator[float]:
+        """Yield one pause after another, for ever."""
+        pause = self.first
+        while True:
+            yield pause
+            pause = min(pause * self.growth, self.longest)
+
+
+PATIENCE = Patience()
+
+
+class ExportJobs:
+    """Brings one window after another to a file that can be downloaded. Used by several threads at once."""
+
+    def __init__(
+        self, *, api: PartnerGatewayExport, client: Client, timeout: float, patience: Patience = PATIENCE
+    ) -> None:
+        """Queue nothing yet; `timeout`, in seconds, is how long a job is waited for."""
+        self._api = api
+        self._client = client
+        self._timeout = timeout
+        self._patience = patience
+        self._queueing = threading.Lock()
+
+    def run(self, window: Window, queued: Callable[[], None], stop: threading.Event) -> str:
+        """Return the id of a job for `window` whose file is ready; `queued` is called once there is one.
+
+        Raises `ApiError`, and at once when `stop` is set while it waits.
+        """
+        deadline = time.monotonic() + self._timeout
+        for number in range(1, _JOBS_A_WINDOW + 1):
+            job_id = self._queue(window, stop)
+            logger.info("Export of %s: queued", span(window))
+            queued()
+            if self._is_ready(job_id, window, deadline, stop):
+                return job_id
+            logger.warning("Export of %s: has failed at the gateway, %d times now", span(window), number)
+        raise ApiError(f"the partner gateway: the export of {span(window)} has failed {number} times")
+
+    def link(self, job_id: str, window: Window, stop: threading.Event) -> str:
+        """Return a fresh link to a job's file, which is made anew if it is gone. Raises `ApiError`."""
+        deadline = time.monotonic() + self._timeout
+        for _ in range(_TRIES):
+            try:
+                return self._client.send(self._api.link_request(job_id), self._api.link, stop)
+            except ApiError as error:
+                if error.status != _BAD_REQUEST:
+                    raise
+            self._renew(job_id, window, stop)
+            if not self._is_ready(job_id, window, deadline, stop):
+                raise ApiError(f"the partner gateway: the export of {span(window)} has failed")
+        raise _gave_up(window, "its file is gone time and again")
+
+    def listed(self, stop: threading.Event, page: int = 0) -> list[Job]:
+        """Return a page of the account's jobs, newest first."""
+        return self._client.send(self._api.list_request(page), self._api.jobs, stop)
+
+    def _queue(self, window: Window, stop: threading.Event) -> str:
+        """Queue a job and return its id; after an unclear answer, look in the list first.
+
+        One at a time, so that a job that was not there before can only be the one just asked for.
+        """
+        with self._queueing:
+            known = {job.id for job in self.listed(stop)}
+            for _ in range(_TRIES):
+                try:
+                    return self._client.send(self._api.queue_request(window), self._api.queued_id, stop)
+                except UnclearError as error:
+                    logger.warning("%s; looking in the list for the export", error)
+                self._client.pause(self._patience.first, stop)
+                if job := self._find_new(window, known, stop):
+                    return job.id
+        raise _gave_up(window, "no request to queue it was answered clearly")
+
+    def _find_new(self, window: Window, known: set[str], stop: threading.Event) -> Job | None:
+        new = [job for job in self.listed(stop) if job.id not in known]
+        return next((job for job in new if self._api.may_be(job, window)), None)
+
+    def _is_ready(self, job_id: str, window: Window, deadline: float, stop: threading.Event) -> bool:
+        """Wait for a job's end, and return whether there is a file."""
+        for _ in range(_TRIES):
+            state = self._wait(job_id, window, deadline, stop)
+            if state is not State.EXPIRED:
+                return state is State.READY
+            self._renew(job_id, window, stop)
+        raise _gave_up(window, "it expires time and again")
+
+    def _wait(self, job_id: str, window: Window, deadline: float, stop: threading.Event) -> State:
+        for pause in self._patience.pauses():
+            self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), stop)
+            job = self._find(job_id, stop)
+            if job and job.state is not State.PENDING:
+                return job.state
+            if time.monotonic() >= deadline:
+                break
+        raise _gave_up(window, f"it is not ready after export_timeout ({self._timeout:g} seconds)")
+
+    def _find(self, job_id: str, stop: threading.Event) -> Job | None:
+        for page in range(_PAGES):
+            jobs = self.listed(stop, page)
+            for job in jobs:
+                if job.id == job_id:
+                    return job
+            if self._api.is_last_page(jobs):
+                break
+        return None  # a list may lag behind what was queued
+
+    def _renew(self, job_id: str, window: Window, stop: threading.Event) -> None:
+        logger.warning("Export of %s: its file has expired and is made anew", span(window))
+        self._client.send(self._api.renew_request(job_id), bytes, stop)
+
+
+def span(window: Window) -> str:
+    """Return what a window is called in logs and errors."""
+    return f"{to_text(window.start)} to {to_text(window.end)}"
+
+
+def _gave_up(window: Window, why: str) -> ApiError:
+    return ApiError(f"the partner gateway: gave up the export of {span(window)}, as {why}")

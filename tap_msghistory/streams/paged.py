@@ -1,0 +1,45 @@
+"""Histories that are read page by page."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.readahead import read_in_order
+from tap_msghistory.reader import Batch, Paginator, WindowReader
+from tap_msghistory.streams.base import MessageHistoryStream
+from tap_msghistory.windows import Window
+
+if TYPE_CHECKING:
+    from tap_msghistory.apis.base import HistoryApi
+    from tap_msghistory.client import Client
+
+T = TypeVar("T")
+
+
+class PagedHistoryStream(MessageHistoryStream):
+    """A message history behind a method that answers with pages."""
+
+    @property
+    @abc.abstractmethod
+    def api(self) -> HistoryApi:
+        """What to ask of the vendor."""
+
+    @property
+    @abc.abstractmethod
+    def client(self) -> Client:
+        """The vendor's client, shared by all streams of one credential."""
+
+    @abc.abstractmethod
+    def get_new_paginator(self) -> Paginator:
+        """Return a paginator for one window."""
+
+    def read_windows(self, windows: list[Window], keep: Callable[[Any], T]) -> Iterator[Batch[T]]:
+        """Read up to `concurrency` windows at once, and yield a batch a window."""
+        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper(), keep=keep)
+        reader = WindowReader(
+            api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
+        )
+        yield from read_in_order(windows, reader.read, self._tap.settings.concurrency, self._tap.check_output)

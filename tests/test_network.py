@@ -1,0 +1,413 @@
+"""Servers that are ruder than HTTP libraries can be, certificates, and proxies."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+import struct
+from collections import Counter
+
+import pytest
+import trustme
+
+from tap_msghistory.errors import ApiError
+from tap_msghistory.pace import Pace
+from tap_msghistory.retries import MAX_TRIES
+from tap_msghistory.sandbox.clock import Clock
+from tap_msghistory.sandbox.server import Sandbox
+from tests.processes import complaints, environment, run, run_here
+from tests.sockets import Answering, Front, Proxy, read_request, serving
+from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
+
+EDNA = "edna_history"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _of_this_test_only(monkeypatch):
+    """Let tries follow each other at once, and the machine's own certificates and proxies not count."""
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A few messages, on several pages of both vendors. Not to be changed."""
+    sandbox = Sandbox.generate(messages=120, seed=6, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
+    with sandbox.serve():
+        yield sandbox
+
+
+def behind(base_url, sandbox, **settings):
+    """Settings with both vendors at `base_url`."""
+    return config(
+        sandbox,
+        edna_base_url=base_url,
+        partner_gateway_base_url=f"{base_url}/api",
+        page_size=50,
+        request_timeout=20,
+        **settings,
+    )
+
+
+def assert_all_arrive_once(sandbox, output):
+    for stream in STREAMS:
+        assert output.records(stream) == in_send_order(stream, truth(sandbox, stream))
+
+
+# Spoilt answers: each is given an honest one and sends what it likes of it.
+
+
+def silence(connection, answer):
+    """Close without a word."""
+
+
+def reset(connection, answer):
+    connection.sendall(answer[: len(answer) // 2])
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def end_in_the_status_line(connection, answer):
+    connection.sendall(answer[:11])
+
+
+def end_in_the_headers(connection, answer):
+    connection.sendall(answer[: answer.index(b"\r\n\r\n") - 5])
+
+
+def end_in_the_body(connection, answer):
+    connection.sendall(answer[:-100])
+
+
+def garbage(connection, answer):
+    connection.sendall(b"\x16\x03\x01 who is there?\r\n\r\n" + answer)
+
+
+def too_many_headers(connection, answer):
+    head, body = split(answer)
+    connection.sendall(head + b"".join(b"\r\nX-%d: x" % at for at in range(200)) + b"\r\n\r\n" + body)
+
+
+def a_header_that_is_too_long(connection, answer):
+    connection.sendall(answer.replace(b"\r\n", b"\r\nX: " + b"x" * 100_000, 1))
+
+
+def a_status_that_is_none(connection, answer):
+    connection.sendall(answer.replace(b" 200 ", b" 20 ", 1))
+
+
+def a_length_beyond_the_body(connection, answer):
+    _, body = split(answer)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 7) + body)
+
+
+def a_length_short_of_the_body(connection, answer):
+    _, body = split(answer)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) - 7) + body)
+
+
+def two_lengths(connection, answer):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n" + split(answer)[1])
+
+
+def half_a_body_without_length(connection, answer):
+    _, body = split(answer)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + body[: len(body) // 2])
+
+
+def half_a_chunk(connection, answer):
+    _, body = split(answer)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body[:-9])
+
+
+def no_last_chunk(connection, answer):
+    _, body = split(answer)
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+    )
+
+
+def a_chunk_size_that_is_none(connection, answer):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n" + split(answer)[1])
+
+
+def no_gzip_at_all(connection, answer):
+    connection.sendall(encoded(b"gzip", split(answer)[1]))
+
+
+def half_a_gzip(connection, answer):
+    zipped = gzip.compress(split(answer)[1])
+    connection.sendall(encoded(b"gzip", zipped[: len(zipped) // 2]))
+
+
+def split(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, body
+
+
+def encoded(encoding, body):
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(body))
+    return head + body
+
+
+SPOILS = [
+    silence,
+    reset,
+    end_in_the_status_line,
+    end_in_the_headers,
+    end_in_the_body,
+    garbage,
+    too_many_headers,
+    a_header_that_is_too_long,
+    a_status_that_is_none,
+    a_length_beyond_the_body,
+    a_length_short_of_the_body,
+    two_lengths,
+    half_a_body_without_length,
+    half_a_chunk,
+    no_last_chunk,
+    a_chunk_size_that_is_none,
+    no_gzip_at_all,
+    half_a_gzip,
+]
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda it: it.__name__)
+def test_an_answer_that_is_no_whole_http_is_asked_for_again_and_nothing_is_lost_or_doubled(small, spoil):
+    front = Front(small.url, spoil, spoil)
+    with serving(front) as port:
+        output = sync(behind(f"http://127.0.0.1:{port}", small))
+    assert_all_arrive_once(small, output)
+    asked = Counter(front.requests)
+    assert sum(asked.values()) == len(asked) + 2
+
+
+def test_a_server_that_stalls_within_its_answer_is_asked_again_after_request_timeout(small):
+    over = []
+
+    def stall(connection, answer):
+        connection.sendall(answer[: len(answer) // 2])
+        over.append(connection.recv(1))  # until the client leaves
+
+    with serving(Front(small.url, stall)) as port:
+        output = sync({**behind(f"http://127.0.0.1:{port}", small), "request_timeout": 0.3})
+    assert_all_arrive_once(small, output)
+    assert over == [b""]
+
+
+def test_an_answer_that_comes_byte_by_byte_is_read_whole(small):
+    def drip(connection, answer):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(answer)):
+            connection.sendall(answer[at : at + 1])
+
+    front = Front(small.url, drip)
+    with serving(front) as port:
+        assert_all_arrive_once(small, sync(behind(f"http://127.0.0.1:{port}", small)))
+    assert len(front.requests) == len(set(front.requests))
+
+
+def test_what_is_left_over_on_a_connection_is_no_answer_to_the_next_request(small):
+    """A server answers twice on one connection: the second answer belongs to no request."""
+
+    def answer_twice(connection, answer):
+        answer = answer.replace(b"connection: close", b"connection: keep-alive")
+        connection.sendall(answer + answer)
+        read_request(connection)  # the client's next, or its leave
+
+    with serving(Front(small.url, *[answer_twice] * 8)) as port:
+        assert_all_arrive_once(small, sync(behind(f"http://127.0.0.1:{port}", small)))
+
+
+def test_a_server_that_is_always_rude_is_an_error_when_the_budget_is_spent(small):
+    answering = Answering(b"SSH-2.0-OpenSSH_9.6\r\n")
+    with serving(answering) as port, pytest.raises(ApiError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
+        sync(behind(f"http://127.0.0.1:{port}", small))
+    assert len(answering.requests) <= MAX_TRIES
+
+
+def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small):
+    answering = Answering(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+    with serving(answering) as port, pytest.raises(ApiError, match="max_retry_seconds"):
+        sync(behind(f"http://127.0.0.1:{port}", small, max_retry_seconds=1))
+    # Spaced twice as far each time: at 0, 0.05, 0.15, 0.35 and 0.75 s. The next would be at 1.55 s.
+    assert len(answering.requests) <= 5
+
+
+def test_a_limit_is_used_to_four_fifths_at_least():
+    now, sent = 0.0, 0
+    pace = Pace(per_second=50, per_minute=1000, clock=lambda: now)
+    while now < 600:
+        if wait := pace.reserve():
+            now += wait
+        else:
+            sent += 1
+            now += 0.001
+    assert 0.8 * 1000 <= sent / 10 <= 1.1 * 1000
+
+
+# Certificates.
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls(authority):
+    """What a server needs: a certificate for 127.0.0.1 and for a host that only a proxy could find."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "vendor.test").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority, tmp_path):
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def distrusted(tmp_path):
+    path = tmp_path / "another.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return str(path)
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_one_line(small, tls, tmp_path):
+    front = Front(small.url)
+    connections = []
+
+    def count(connection):
+        connections.append(connection)
+        front(connection)
+
+    with serving(count, tls) as port:
+        settings = behind(f"https://127.0.0.1:{port}", small, concurrency=8)
+        finished = run(settings, tmp_path)
+    (line,) = complaints(finished.stderr)
+    assert "certificate" in line
+    assert finished.returncode == 1
+    assert front.requests == []
+    assert "asking again" not in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_a_certificate_authority_from_the_environment_is_trusted(small, tls, trusted, monkeypatch, name):
+    monkeypatch.setenv(name, trusted)
+    with serving(Front(small.url), tls) as port:
+        assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
+
+
+def test_requests_ca_bundle_goes_before_ssl_cert_file(small, tls, trusted, distrusted, monkeypatch):
+    with serving(Front(small.url), tls) as port:
+        monkeypatch.setenv("SSL_CERT_FILE", distrusted)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+        assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
+        monkeypatch.setenv("SSL_CERT_FILE", trusted)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", distrusted)
+        with pytest.raises(ApiError, match="certificate"):
+            sync(behind(f"https://127.0.0.1:{port}", small))
+
+
+def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.test").configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    front = Front(small.url)
+    with serving(front, context) as port, pytest.raises(ApiError, match="certificate"):
+        sync(behind(f"https://127.0.0.1:{port}", small))
+    assert front.requests == []
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("path", ["nowhere.pem", "README.md"])
+def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tmp_path, name, path):
+    settings = behind("https://127.0.0.1:9", small)
+    finished = run_here(settings, tmp_path, env=environment(**{name: path}))
+    (line,) = complaints(finished.stderr)
+    assert path in line
+    assert name in line
+    assert finished.returncode == 1
+    assert "asking again" not in finished.stderr
+
+
+@pytest.mark.parametrize("hello", [b"", b"\x16\x03\x03\x00\x7a\x02"], ids=["at once", "half way"])
+def test_a_tls_handshake_that_breaks_off_is_tried_again(small, tls, trusted, monkeypatch, hello):
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    front = Front(small.url)
+    broken: list[bytes] = []
+
+    def handle(connection):
+        if len(broken) < 3:
+            broken.append(connection.recv(65_536))
+            connection.sendall(hello)
+            return
+        with tls.wrap_socket(connection, server_side=True) as secured:
+            front(secured)
+
+    with serving(handle) as port:
+        assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
+    assert len(broken) == 3
+
+
+# Proxies.
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_an_https_proxy_from_the_environment_is_used_and_sees_no_key(small, tls, trusted, monkeypatch, name):
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    front = Front(small.url)
+    with serving(front, tls) as port:
+        proxy = Proxy(f"https://127.0.0.1:{port}")
+        with serving(proxy) as proxy_port:
+            monkeypatch.setenv(name, f"http://user:word@127.0.0.1:{proxy_port}")
+            output = sync(behind("https://vendor.test", small))
+    assert_all_arrive_once(small, output)
+    assert all(it.startswith(b"CONNECT vendor.test:443 ") for it in proxy.requests)
+    assert all(b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in it for it in proxy.requests)
+    assert not any(b"key" in it.lower() for it in proxy.requests)
+    assert not any(b"proxy-authorization" in it.lower() for it in front.requests)
+
+
+def test_no_proxy_from_the_environment_is_heeded(small, tls, trusted, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    monkeypatch.setenv("HTTPS_PROXY", NOWHERE)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,example.com")
+    with serving(Front(small.url), tls) as port:
+        assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_key_that_goes_to_loopback_unencrypted_goes_through_no_proxy(small, monkeypatch, name):
+    proxy = Proxy(small.url)
+    with serving(proxy) as port:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert_all_arrive_once(small, sync(config(small)))
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required"])
+def test_a_proxy_that_refuses_is_an_error_that_says_so(small, monkeypatch, status):
+    refusing = Answering(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+    with serving(refusing) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(ApiError, match=r"vendor\.test.*[Pp]roxy"):
+            sync(behind("https://vendor.test", small, max_retry_seconds=0))
+    assert len(refusing.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:9", "http://127.0.0.1:port", "http://"])
+def test_a_proxy_that_is_no_url_is_an_error_at_once(small, monkeypatch, caplog, proxy):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ApiError, match="proxy"):
+        sync(behind("https://vendor.test", small))
+    assert not any("asking again" in it.getMessage() for it in caplog.records)

@@ -1,0 +1,129 @@
+"""What the README advises, done as it stands there."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from tap_msghistory.sandbox.history import Message
+from tests.processes import run_here
+from tests.support import CHANNELS, END_MS, REJECTED, STREAMS, config, sync
+
+HEADING = "Hashing addresses, dropping texts"
+PEPPER = "pepper"
+PHONE, TEXT = "35000777333", "CANARY"
+SCHEMAS = {**dict.fromkeys(STREAMS, "partner_gateway_message"), "edna_history": "edna_message"}
+SCHEMAS[REJECTED] = "rejected_message"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The settings that the README shows, with a salt."""
+    readme = Path("README.md").read_text()
+    (section,) = re.findall(rf"^## {HEADING}\n(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    settings = yaml.safe_load(block)["config"]
+    assert settings.keys() == {"stream_maps", "stream_map_config"}
+    assert settings["stream_map_config"]["salt"].startswith("$"), "the salt is not for meltano.yml"
+    return {**settings, "stream_map_config": {"salt": PEPPER}}
+
+
+@pytest.fixture
+def personal(sandbox):
+    """Messages with an address and texts wherever there may be some, well-formed or not."""
+    more = {"extra": PHONE, "more": [{TEXT: TEXT}], "comment": TEXT}
+    of_other_types = {"address": int(PHONE), "content": [TEXT], "destination": int(PHONE), "body": [TEXT]}
+    no_id = {"messageId": msgspec.UNSET}
+    kinds: list[dict[str, Any]] = [{}, more, of_other_types, {"address": None, "destination": None}, no_id]
+    for id_, fields in enumerate(kinds):
+        message = Message(
+            id=id_, sent_ms=END_MS - id_, channel="SMS", address=PHONE, text=TEXT, fields=fields
+        )
+        sandbox.edna.add(message)
+        for channel in CHANNELS:
+            of_channel = {"messageId": str(id_), **fields}
+            sandbox.gateway[channel].add(msgspec.structs.replace(message, channel=channel, fields=of_channel))
+    return sandbox
+
+
+def assert_nothing_personal(text):
+    assert TEXT not in text
+    assert PHONE not in text
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"flattening_enabled": True, "flattening_max_depth": 3}], ids=["", "flat"]
+)
+def test_addresses_are_hashed_and_texts_are_gone_and_keys_are_there(personal, recipe, more):
+    output = sync(config(personal, **recipe, **more))
+    assert_nothing_personal(json.dumps(output.messages))
+    hashed = hashlib.sha256(f"{PEPPER}{PHONE}".encode()).hexdigest()
+    for stream in STREAMS:
+        address = "address" if stream == "edna_history" else "destination"
+        found = {str(it["messageId"]): it[address] for it in output.records(stream)}
+        assert found == {"0": hashed, "1": hashed, "2": None, "3": None}
+    rejected = output.records(REJECTED)
+    assert len({it["rejectionId"] for it in rejected}) == len(STREAMS)
+    assert all(it["reason"] for it in rejected)
+
+
+def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_column(personal, recipe):
+    output = sync(config(personal, **recipe))
+    schemas = {it["stream"]: it["schema"] for it in output.messages if it["type"] == "SCHEMA"}
+    assert schemas.keys() == {*STREAMS, REJECTED}
+    for stream, schema in schemas.items():
+        assert not {"content", "comment", "body", "extraFields", "message"} & schema["properties"].keys()
+        for record in output.records(stream):
+            assert record.keys() == schema["properties"].keys()
+            jsonschema.Draft202012Validator(schema).validate(record)
+
+
+def test_every_column_that_holds_personal_data_is_in_it(recipe):
+    for stream, name in SCHEMAS.items():
+        (maps,) = (it for pattern, it in recipe["stream_maps"].items() if fnmatch(stream, pattern))
+        properties = json.loads(Path("schemas", f"{name}.json").read_text())["properties"]
+        personal = {name for name, it in properties.items() if "Personal data" in it["description"]}
+        assert personal | ({"extraFields"} & properties.keys()) <= maps.keys()
+
+
+def test_a_stream_that_it_does_not_name_stays_out(recipe):
+    maps = recipe["stream_maps"]
+    assert maps["__else__"] == "__NULL__"
+    named = [stream for stream in SCHEMAS if any(fnmatch(stream, pattern) for pattern in maps)]
+    assert named == list(SCHEMAS)
+
+
+def test_it_has_no_null_for_meltano_would_take_that_out(recipe):
+    assert "null" not in json.dumps(recipe)
+
+
+@pytest.mark.parametrize("salt", [{}, {"salt": None}])
+def test_without_a_salt_the_run_fails_and_nothing_is_written(personal, recipe, tmp_path, salt):
+    finished = run_here(config(personal, **{**recipe, "stream_map_config": salt}), tmp_path)
+    assert finished.returncode == 1
+    assert_nothing_personal(finished.stdout + finished.stderr)
+
+
+def test_batch_files_do_not_bypass_it(personal, recipe, tmp_path):
+    batch_config = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri(), "prefix": ""},
+    }
+    output = sync(config(personal, **recipe, batch_config=batch_config))
+    assert_nothing_personal(json.dumps(output.messages))
+    written = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert written, "no file was written: the test would show nothing"
+    for content in written:
+        text = gzip.decompress(content).decode()
+        assert '"messageId"' in text
+        assert_nothing_personal(text)

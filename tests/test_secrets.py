@@ -1,0 +1,330 @@
+"""Canaries: a key, a password, an address or a text must never come up where it does not belong.
+
+Records have addresses and texts. Nothing else has: no log at any level, no error, no state, no metric.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
+
+from tap_msghistory.sandbox.faults import Faults
+from tap_msghistory.sandbox.history import Message
+from tap_msghistory.settings import SETTINGS
+from tests.processes import complaints, environment, run, run_here
+from tests.sockets import Answering, Front, serving
+from tests.support import CHANNELS, END_MS, STREAMS, config
+
+CANARY = "CANARY"
+KEY, PASSWORD, PHONE = f"{CANARY}-key", f"{CANARY}-password", "35000777333"
+BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+PROXY_BASIC = base64.b64encode(f"{CANARY}:{CANARY}".encode()).decode()
+CANARIES = (CANARY, PHONE, BASIC, PROXY_BASIC)
+
+DEBUG = {"TAP_MSGHISTORY_LOGLEVEL": "DEBUG", "LOGLEVEL": "DEBUG"}
+#: How it must not be: a list of what a file or a setting may be instead.
+KINDS = [
+    f'"{CANARY}"',
+    f'["{CANARY}"]',
+    f'[{{"{CANARY}": 1}}]',
+    f'{{"{CANARY}": ["{CANARY}"]}}',
+    "-7.5",
+    "true",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch):
+    """Let tries follow each other at once, until the budget is spent."""
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
+
+
+@pytest.fixture
+def guarded(sandbox):
+    """A sandbox with canaries for keys and in all that a message has."""
+    sandbox.edna_options.key = sandbox.gateway_options.key = KEY
+    sandbox.gateway_options.username, sandbox.gateway_options.password = "user", PASSWORD
+    for number in range(1, 5):
+        fields = {
+            "comment": f"{CANARY}-comment",
+            "unknown": {"deep": [CANARY]},
+            CANARY: CANARY,
+            "segments": CANARY,
+            "deliveryStatusAt": "2024-11-03T12:00:00",  # no offset, which is warned of
+        }
+        message: dict[str, Any] = {
+            "sent_ms": END_MS - number,
+            "address": PHONE,
+            "text": f"{CANARY}-text",
+            "fields": fields,
+        }
+        sandbox.edna.add(Message(id=number, channel="SMS", **message))
+        for channel in CHANNELS:
+            sandbox.gateway[channel].add(Message(id=f"id {number}", channel=channel, **message))
+    return sandbox
+
+
+def reject_one(sandbox):
+    for id_, fields in ((8, {"messageId": CANARY}), (9, {"sentOrReceivedAt": CANARY})):
+        sandbox.edna.add(
+            Message(id=id_, sent_ms=END_MS, channel="SMS", address=PHONE, text=CANARY, fields=fields)
+        )
+    gone = {"messageId": msgspec.UNSET}
+    sandbox.gateway["RCS"].add(Message(id="x", sent_ms=END_MS, channel="RCS", address=PHONE, fields=gone))
+
+
+def assert_no_canary(finished):
+    """Look for canaries wherever they must not be."""
+    said = finished.stderr + "".join(
+        line for line in finished.stdout.splitlines() if json.loads(line)["type"] != "RECORD"
+    )
+    assert [canary for canary in CANARIES if canary in said] == []
+
+
+def sync(settings, tmp_path, *, command=run_here, env=None, **options):
+    finished = command(settings, tmp_path, env=environment(**DEBUG, **(env or {})), **options)
+    assert "| DEBUG" in finished.stderr or "| ERROR" in finished.stderr
+    assert_no_canary(finished)
+    return finished
+
+
+def assert_failed_in_one_line(finished):
+    (line,) = complaints(finished.stderr)
+    assert finished.returncode == 1
+    return line
+
+
+# What a run that ends well says of the messages.
+
+
+@pytest.mark.parametrize("credentials", ["key", "password"])
+def test_a_run_that_ends_well_shows_them_in_records_only(guarded, tmp_path, credentials):
+    reject_one(guarded)
+    settings = config(guarded)
+    if credentials == "password":
+        settings |= {"partner_gateway_username": "user", "partner_gateway_password": PASSWORD}
+        del settings["partner_gateway_api_key"]
+    finished = sync(settings, tmp_path, command=run)
+    assert finished.returncode == 0
+    assert "could not be shaped" in finished.stderr
+    assert "assume_timezone" in finished.stderr
+    records = [line for line in finished.stdout.splitlines() if json.loads(line)["type"] == "RECORD"]
+    assert sum(PHONE in line for line in records) == len(records) == 4 * 4 + 3
+
+
+def test_filters_are_not_shown_either(guarded, tmp_path):
+    settings = config(guarded, edna_subscriber_address=PHONE, edna_subscriber_type="PHONE")
+    assert sync(settings, tmp_path).returncode == 0
+
+
+def test_above_max_rejected(guarded, tmp_path):
+    reject_one(guarded)
+    line = assert_failed_in_one_line(sync(config(guarded, max_rejected=1), tmp_path, command=run))
+    assert "max_rejected" in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_on_a_full_disk(guarded, tmp_path):
+    with Path("/dev/full").open("wb") as full:
+        assert_failed_in_one_line(sync(config(guarded), tmp_path, command=run, stdout=full))
+
+
+@pytest.mark.parametrize("more", ["--discover", "--about", "--test", "--test=schema"])
+def test_what_is_asked_for_besides_a_sync(guarded, tmp_path, more):
+    finished = run_here(config(guarded), tmp_path, more=(more,), env=environment(**DEBUG))
+    assert finished.returncode == 0
+    assert [canary for canary in CANARIES if canary in finished.stderr] == []
+    assert KEY not in finished.stdout
+
+
+# What a server may answer.
+
+
+def http(status, body=b"", *headers):
+    head = b"".join(b"%b\r\n" % header for header in headers)
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), head, body)
+
+
+NOTHING_GOOD = b'{"content": [{"address": "CANARY", "content": "CANARY"}], "error": "CANARY"}'
+ANSWERS = {
+    "401": http(b"401 CANARY", b'{"error": "Api key not found", "description": "CANARY-key"}'),
+    "403": http(b"403 CANARY", NOTHING_GOOD, b"Set-Cookie: CANARY=CANARY"),
+    "404": http(b"404 CANARY", NOTHING_GOOD),
+    "400": http(b"400 CANARY", b'{"error": "not-valid-request", "description": "CANARY"}'),
+    "422": http(b"422 CANARY", NOTHING_GOOD),
+    "429": http(b"429 CANARY", b'{"retryAfter": "CANARY", "message": "CANARY"}', b"Retry-After: CANARY"),
+    "500": http(b"500 CANARY", NOTHING_GOOD),
+    "redirect": http(b"307 CANARY", b"CANARY", b"Location: https://CANARY.test/CANARY?CANARY"),
+    "HTML": http(b"200 OK", b"<title>CANARY</title>"),
+    "another JSON": http(b"200 OK", NOTHING_GOOD),
+    "a cut body": http(b"200 OK", NOTHING_GOOD)[:-9],
+    "a cut JSON": http(b"200 OK", NOTHING_GOOD[:-9]),
+    "a broken row": http(b"200 OK", b'{"content": ["CANARY"], "hasNext": false}'),
+    "broken text": http(b"200 OK", b'{"content": [{"CANARY": "CANARY \xff\\ud83d"}], "hasNext": "CANARY"}'),
+    "broken gzip": http(b"200 OK", NOTHING_GOOD, b"Content-Encoding: gzip"),
+    "a broken header": http(b"500 CANARY", b"", b"CANARY without a colon", b" CANARY folded"),
+    "a broken length": b"HTTP/1.1 200 OK\r\nContent-Length: CANARY\r\n\r\nCANARY",
+    "a broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nCANARY\r\nCANARY",
+    "no HTTP": b"CANARY\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_whatever_a_server_answers(guarded, tmp_path, answer):
+    answering = Answering(answer)
+    with serving(answering) as port:
+        base_url = f"http://127.0.0.1:{port}"
+        finished = sync(config(guarded, edna_base_url=base_url, max_retry_seconds=2), tmp_path)
+    assert_failed_in_one_line(finished)
+    assert KEY.encode() in answering.requests[0], "the test would show nothing"
+
+
+def test_a_gateway_that_refuses_a_password(guarded, tmp_path):
+    guarded.gateway_options.password = "another"
+    settings = config(guarded, partner_gateway_username="user", partner_gateway_password=PASSWORD)
+    del settings["partner_gateway_api_key"]
+    line = assert_failed_in_one_line(sync(settings, tmp_path))
+    assert "partner_gateway_password" in line
+
+
+def test_faults_on_the_way(guarded, tmp_path):
+    guarded.faults = Faults(drop_rate=0.1, cut_rate=0.1, html_rate=0.1, odd_rate=0.1, fail_next=2, seed=3)
+    finished = sync(config(guarded, page_size=1), tmp_path)
+    assert finished.returncode == 0
+    assert "asking again" in finished.stderr
+
+
+def test_a_key_goes_to_no_host_but_the_configured_one(guarded, tmp_path):
+    elsewhere = Front(guarded.url)
+    with serving(elsewhere) as port:
+        guarded.faults.redirect_to = f"http://127.0.0.1:{port}"
+        line = assert_failed_in_one_line(sync(config(guarded), tmp_path, command=run))
+    assert "redirect" in line
+    assert elsewhere.requests == []
+
+
+# Proxies and certificates.
+
+
+@pytest.mark.parametrize("status", [b"403 CANARY", b"407 CANARY"])
+def test_a_proxy_that_refuses(guarded, tmp_path, status):
+    with serving(Answering(http(status, b"CANARY", b"Proxy-Authenticate: CANARY"))) as port:
+        env = {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@127.0.0.1:{port}"}
+        settings = config(guarded, edna_base_url="https://vendor.test", max_retry_seconds=0)
+        assert_failed_in_one_line(sync(settings, tmp_path, env=env))
+
+
+@pytest.mark.parametrize(
+    "proxy", ["gopher://{}@127.0.0.1:9", "http://{}@127.0.0.1:port", "http://{}@127.0.0.1:9"]
+)
+def test_a_proxy_that_does_not_work(guarded, tmp_path, proxy):
+    env = {"HTTPS_PROXY": proxy.format(f"{CANARY}:{CANARY}")}
+    settings = config(guarded, edna_base_url="https://vendor.test", max_retry_seconds=0)
+    assert_failed_in_one_line(sync(settings, tmp_path, env=env))
+
+
+# What a user may get wrong.
+
+
+def all_settings():
+    schema = {"properties": dict(SETTINGS["properties"])}
+    for builtin in (STREAM_MAPS_CONFIG, FLATTENING_CONFIG):
+        merge_missing_config_jsonschema(builtin, schema)
+    return schema["properties"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_wrong_types(tmp_path, kind):
+    settings = dict.fromkeys(all_settings(), json.loads(kind))
+    finished = sync(settings, tmp_path)
+    lines = complaints(finished.stderr)
+    assert len(lines) > 5
+    assert all("Setting " in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", KINDS[:-3])
+def test_settings_of_wrong_types_from_the_environment(tmp_path, kind):
+    env = {
+        f"TAP_MSGHISTORY_{name.upper()}": kind
+        for name, it in all_settings().items()
+        if name != "start_date" and "object" not in it["type"]
+    }
+    finished = sync({"start_date": "2024-01-01"}, tmp_path, env=env, more=("--config", "ENV"))
+    assert finished.returncode == 1
+    assert all("Setting " in line for line in complaints(finished.stderr))
+
+
+@pytest.mark.parametrize("content", [*KINDS[:3], '{"edna_api_key": "CANARY-key"', "\x00CANARY"])
+def test_a_config_that_is_none(tmp_path, content):
+    assert_failed_in_one_line(sync(content, tmp_path))
+
+
+BOOKMARKS = [
+    *KINDS[:3],
+    "null",
+    '{"replication_key_value": "CANARY"}',
+    '{"replication_key_value": ["CANARY"]}',
+    '{"replication_key_value": "2024-01-01", "as_of": {"CANARY": "CANARY"}}',
+    '{"revisited_to": "CANARY"}',
+    '{"revisited_to": {"CANARY": "CANARY"}}',
+]
+STATES = [
+    *KINDS[:3],
+    "{CANARY",
+    *(f'{{"bookmarks": {kind}}}' for kind in [*KINDS[:4], "null"]),
+    *(f'{{"bookmarks": {{"edna_history": {it}}}}}' for it in BOOKMARKS),
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_that_is_not_readable(guarded, tmp_path, state):
+    finished = run_here(config(guarded), tmp_path, state=state, env=environment(**DEBUG))
+    assert "state" in assert_failed_in_one_line(finished)
+    assert CANARY not in finished.stderr  # stdout begins with the state as it is
+
+
+@pytest.mark.parametrize(
+    "catalog", [*KINDS[:3], "{CANARY", '{"streams": "CANARY"}', '{"streams": [{"CANARY": 1}]}']
+)
+def test_a_catalog_that_is_none(guarded, tmp_path, catalog):
+    path = tmp_path / "catalog.json"
+    path.write_text(catalog)
+    line = assert_failed_in_one_line(sync(config(guarded), tmp_path, more=("--catalog", str(path))))
+    assert "catalog" in line
+
+
+MAPS = {
+    "a conversion that fails": {"edna_history": {"number": "int(content)"}},
+    "a time that is none": {"edna_history": {"at": "datetime.datetime.strptime(address, '%Y')"}},
+    "a key that is missing": {"edna_history": {"of": "extraFields[address]"}},
+    "a missing value": {"edna_history": {"hash": "md5(broadcastName)"}},
+    "a column that is none": {"edna_history": {"hash": "md5(adress)"}},
+    "no expression": {"edna_history": {"hash": "md5("}},
+    "no key": {"edna_history": {"messageId": None}},
+    "a secret that is no number": {"edna_history": {"number": "int(config['salt'])"}},
+}
+
+
+@pytest.mark.parametrize("maps", MAPS.values(), ids=MAPS)
+def test_a_stream_map_that_fails(guarded, tmp_path, maps):
+    settings = config(guarded, stream_maps=maps, stream_map_config={"salt": f"{CANARY}-salt"})
+    assert "stream_maps" in assert_failed_in_one_line(sync(settings, tmp_path))
+
+
+def test_stream_maps_that_work(guarded, tmp_path):
+    texts = {**dict.fromkeys(STREAMS, "body"), "edna_history": "content"}
+    maps = {
+        stream: {"__filter__": text, "salted": "md5(config['salt'] + __stream_name__)"}
+        for stream, text in texts.items()
+    }
+    settings = config(guarded, stream_maps=maps, stream_map_config={"salt": f"{CANARY}-salt"})
+    finished = sync(settings, tmp_path)
+    assert finished.returncode == 0
+    assert PHONE in finished.stdout

@@ -1,0 +1,280 @@
+"""However a run ends, the next one goes on: nothing is lost, and little is read twice."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tap_msghistory.sandbox.clock import Clock
+from tap_msghistory.sandbox.faults import Faults
+from tap_msghistory.sandbox.history import Message
+from tap_msghistory.sandbox.options import GatewayOptions
+from tap_msghistory.sandbox.server import Sandbox
+from tests.processes import complaints, environment, read_until, run, running, whole_lines
+from tests.support import END, END_MS, GATEWAY_STREAMS, STREAMS, config, iso, sync, truth
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+YEARS = 4
+AGES = (timedelta(0), timedelta(hours=1), *(timedelta(days=days) for days in (1, 3, 7, 30)))
+PAUSE = timedelta(hours=6)
+HOUR_MS = 3_600_000
+
+
+class Warehouse:
+    """A target's: it takes whole messages, upserts by key, and keeps the last state."""
+
+    def __init__(self):
+        self.rows = {}
+        self.state = None
+        self._unsettled = set()
+        self._settled = set()
+
+    def take(self, messages):
+        """Load a run's messages; what a state covers must not come again."""
+        self._unsettled.clear()
+        for message in messages:
+            if message["type"] == "RECORD":
+                key = message["stream"], message["record"]["messageId"]
+                assert key not in self._settled
+                self.rows[key] = message["record"]
+                self._unsettled.add(key)
+            elif message["type"] == "STATE":
+                self.state = message["value"]
+                self._settled |= self._unsettled
+
+    def as_of_later(self):
+        """Let messages come again, for they are due again."""
+        self._settled.clear()
+
+
+def everything(sandbox):
+    return {(stream, it["messageId"]): it for stream in STREAMS for it in truth(sandbox, stream)}
+
+
+def states(messages):
+    """Where the STATE lines are."""
+    return [at for at, it in enumerate(messages) if it["type"] == "STATE"]
+
+
+@pytest.fixture(scope="module")
+def years():
+    """A history of several windows a stream, as none is longer than a year. Not to be changed."""
+    sandbox = Sandbox.generate(
+        messages=300,
+        days=365 * YEARS,
+        seed=5,
+        end_ms=END_MS,
+        clock=Clock(END_MS, frozen=True),
+        gateway_options=GatewayOptions(requests_per_minute=None, requests_per_second=None),
+    )
+    with sandbox.serve():
+        yield sandbox
+
+
+def from_the_start(sandbox, **settings):
+    return config(sandbox, start_date=iso(END - timedelta(days=365 * YEARS)), **settings)
+
+
+# Killed, at any byte and at any STATE line.
+
+
+@pytest.mark.parametrize(
+    ("signum", "unbuffered"),
+    [(signal.SIGKILL, ""), (signal.SIGTERM, "1"), (signal.SIGINT, "")],
+    ids=["SIGKILL", "SIGTERM unbuffered", "SIGINT"],
+)
+def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_window_is_repeated(
+    years, tmp_path, signum, unbuffered
+):
+    # Many containers set this variable; then a write may take less than it is given.
+    env = environment(PYTHONUNBUFFERED=unbuffered)
+    random = Random(int(signum))
+    warehouse = Warehouse()
+    stops = 0
+    finished = False
+    while not finished:
+        size = random.randrange(1, 300_000)
+        # A short pipe, so that the tap is stopped about where it is read.
+        settings, state = from_the_start(years), warehouse.state
+        with running(settings, tmp_path, state=state, env=env, pipesize=4096) as process:
+            printed = process.stdout.read(size)
+            if len(printed) == size:
+                process.send_signal(signum)
+                stops += 1
+            if signum != signal.SIGKILL:
+                printed += process.stdout.read()
+                assert printed.endswith(b"\n")
+            stderr = process.stderr.read().decode()
+            finished = process.wait() == 0
+        if not finished:
+            assert process.returncode == (-signum if signum == signal.SIGKILL else 128 + signum)
+            assert len(complaints(stderr)) == (signum != signal.SIGKILL)
+        warehouse.take(whole_lines(printed))
+    assert stops >= 2
+    assert warehouse.rows == everything(years)
+
+
+def test_from_every_state_line_of_a_first_run_nothing_is_lost(years):
+    first = sync(from_the_start(years)).messages
+    assert len(states(first)) >= YEARS * len(STREAMS)
+    for at in states(first):
+        warehouse = Warehouse()
+        warehouse.take(first[: at + 1])
+        warehouse.take(sync(from_the_start(years), state=warehouse.state).messages)
+        assert warehouse.rows == everything(years)
+
+
+@pytest.fixture
+def moved(sandbox):
+    """All messages as of `PAUSE` ago are loaded; since then, what is due at an age has a new status."""
+    for number in range(240):
+        # Not at the very millisecond at which windows meet: those may come twice, see the README.
+        sent_ms = END_MS - number * 4 * HOUR_MS - 5
+        sandbox.edna.add(Message(id=number + 1, sent_ms=sent_ms, channel="SMS"))
+        for channel in GATEWAY_STREAMS:
+            sandbox.gateway[channel].add(Message(id=f"id {number}", sent_ms=sent_ms, channel=channel))
+    for hours in (1, 5, 20):  # a day later there are more
+        sandbox.edna.add(Message(id=1000 + hours, sent_ms=END_MS + hours * HOUR_MS, channel="SMS"))
+    sandbox.clock.advance(-PAUSE.total_seconds())
+    warehouse = Warehouse()
+    warehouse.take(sync(as_of(sandbox, END - PAUSE)).messages)
+    assert warehouse.rows == everything(sandbox)
+    warehouse.as_of_later()
+    sandbox.clock.set(END_MS)
+    for history in (sandbox.edna, *sandbox.gateway.values()):
+        for message in history.visible(END_MS):
+            sent = timedelta(milliseconds=message.sent_ms - END_MS)
+            if any(-PAUSE < sent + age <= timedelta(0) for age in AGES):
+                history.set_status(message.id, "DELIVERED", END_MS - 1)
+    return sandbox, warehouse
+
+
+def as_of(sandbox, moment):
+    return config(sandbox, end_date=iso(moment), visibility_lag="PT0S")
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)], ids=["at once", "a day later"])
+def test_from_every_state_line_of_a_run_with_revisits_every_status_is_caught(moved, later):
+    sandbox, loaded = moved
+    second = sync(as_of(sandbox, END), state=loaded.state).messages
+    assert len(states(second)) >= len(AGES) * len(STREAMS)
+    sandbox.clock.set(END_MS + int(later.total_seconds() * 1000))
+    for at in states(second):
+        warehouse = Warehouse()
+        warehouse.rows = loaded.rows.copy()
+        warehouse.take(second[: at + 1])
+        if later:
+            warehouse.as_of_later()
+        warehouse.take(sync(as_of(sandbox, END + later), state=warehouse.state).messages)
+        assert warehouse.rows == everything(sandbox)
+
+
+def test_killed_after_every_single_window_it_comes_to_its_end_and_repeats_nothing(moved):
+    sandbox, warehouse = moved
+    for _ in range(len(AGES) * len(STREAMS)):
+        messages = sync(as_of(sandbox, END), state=warehouse.state).messages
+        news = next(
+            at for at in states(messages) if bookmarks(messages[at]["value"]) != bookmarks(warehouse.state)
+        )
+        warehouse.take(messages[: news + 1])
+    assert warehouse.rows == everything(sandbox)
+    rest = sync(as_of(sandbox, END), state=warehouse.state)
+    assert not any(rest.records(stream) for stream in STREAMS)
+
+
+def bookmarks(state):
+    return {stream: state["bookmarks"][stream] for stream in STREAMS}
+
+
+def test_a_state_comes_at_least_every_ten_thousand_messages_or_so(sandbox):
+    sent = [END_MS - number * 1000 for number in range(25_000)]
+    sandbox.edna.add(*(Message(id=1 + at, sent_ms=ms, channel="SMS") for at, ms in enumerate(sent)))
+    sandbox.gateway["SMS"].add(
+        *(Message(id=f"id {at}", sent_ms=ms, channel="SMS") for at, ms in enumerate(sent))
+    )
+    messages = sync(config(sandbox)).messages
+    assert max(b - a for a, b in pairwise([0, *states(messages), len(messages)])) <= 11_000
+
+
+# Told to stop, while it waits.
+
+
+def limited_for_long(sandbox):
+    """Settings with which the first request is answered: come again in ten minutes."""
+    sandbox.faults = Faults(limit_next=1_000_000, limit_wait_s=600, retry_after="seconds")
+    return config(sandbox, max_retry_seconds=3600)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(sandbox, tmp_path, signum):
+    with running(limited_for_long(sandbox), tmp_path) as process:
+        read_until(process.stderr, "asking again in")
+        process.send_signal(signum)
+        stdout, stderr = process.communicate()
+    (line,) = complaints(stderr.decode())
+    assert signum.name in line
+    assert process.returncode == 128 + signum
+    assert stdout.endswith(b"\n")
+    assert len(sandbox.journal.requests) == 1
+
+
+def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandbox, tmp_path):
+    with running(limited_for_long(sandbox), tmp_path) as process:
+        read_until(process.stderr, "asking again in")
+        process.stdout.close()
+        stderr = process.stderr.read().decode()
+        assert process.wait() == 1
+    (line,) = complaints(stderr)
+    assert "closed" in line
+
+
+def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line(sandbox, tmp_path):
+    asked = threading.Event()
+    sandbox.journal.watch = lambda _: asked.set()
+    sandbox.faults.latency_ms = 3_600_000
+    with running(config(sandbox, request_timeout=3600), tmp_path) as process:
+        assert asked.wait(30)
+        process.stdout.close()
+        stderr = process.stderr.read().decode()
+        assert process.wait() == 1
+    (line,) = complaints(stderr)
+    assert "closed" in line
+
+
+# Nowhere to write to.
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
+    with Path("/dev/full").open("wb") as full:
+        finished = run(from_the_start(years), tmp_path, stdout=full)
+    (line,) = complaints(finished.stderr)
+    assert "Stdout takes no more" in line
+    assert finished.returncode == 1
+
+
+def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
+    path = tmp_path / "lines"
+    with path.open("wb") as lines:
+        # In units of 512 bytes; the file ends where the disk does, within a line.
+        finished = run(from_the_start(years), tmp_path, stdout=lines, through=limit_of_file_size(301))
+    (line,) = complaints(finished.stderr)
+    assert "Stdout takes no more" in line
+    assert finished.returncode == 1
+    printed = path.read_bytes()
+    assert not printed.endswith(b"\n")
+    warehouse = Warehouse()
+    warehouse.take(whole_lines(printed))
+    assert 0 < len(warehouse.rows) < len(everything(years))
+    warehouse.take(sync(from_the_start(years), state=warehouse.state).messages)
+    assert warehouse.rows == everything(years)
+
+
+def limit_of_file_size(blocks):
+    return "sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"

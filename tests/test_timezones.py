@@ -1,0 +1,49 @@
+"""The machine's time zone is none of the tap's business."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tap_msghistory.sandbox.history import Message
+from tests.processes import environment, run, whole_lines
+from tests.support import config
+
+#: In Europe, clocks go back by an hour; in New York a week later, in Kathmandu never.
+CHANGE = datetime(2024, 10, 27, 1, tzinfo=timezone.utc)
+ZONES = ["UTC", "Europe/Rome", "America/New_York", "Asia/Kathmandu"]
+
+
+@pytest.fixture
+def around_a_change(sandbox):
+    """A message every ten minutes, its times written with every offset in turn, and with none."""
+    spellings = [
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%dT%H:%M:%S+0000",
+        "%Y-%m-%dT%H:%M:%S+00:00",
+        "%Y-%m-%dT%H:%M:%S",
+    ]
+    for number in range(48):
+        sent = CHANGE + timedelta(minutes=10 * (number - 24))
+        spelt = sent.strftime(spellings[number % len(spellings)])
+        if number % 5 == 0:
+            spelt = sent.astimezone(timezone(timedelta(hours=2))).isoformat()
+        sent_ms = int(sent.timestamp() * 1000)
+        sandbox.edna.add(
+            Message(id=number, sent_ms=sent_ms, channel="SMS", fields={"sentOrReceivedAt": spelt})
+        )
+        sandbox.gateway["SMS"].add(Message(id=str(number), sent_ms=sent_ms, channel="SMS"))
+    return sandbox
+
+
+def test_the_output_is_the_same_under_any_time_zone_of_the_machine(around_a_change, tmp_path):
+    settings = config(around_a_change, start_date="2024-10-26", end_date="2024-10-27T03:15:00")
+    outputs = []
+    for zone in ZONES:
+        messages = whole_lines(run(settings, tmp_path, env=environment(TZ=zone)).stdout.encode())
+        for message in messages:
+            message.pop("time_extracted", None)
+        outputs.append(messages)
+    assert sum(it["type"] == "RECORD" for it in outputs[0]) == 2 * (24 + 14)
+    assert outputs == [outputs[0]] * len(ZONES)
