@@ -17,7 +17,7 @@ import yaml
 
 from tap_msghistory.sandbox.history import Message
 from tests.processes import run_here
-from tests.support import CHANNELS, END_MS, REJECTED, STREAMS, config, sync
+from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, REJECTED, STREAMS, config, sync
 
 HEADING = "Hashing addresses, dropping texts"
 PEPPER = "pepper"
@@ -127,3 +127,11 @@ def test_batch_files_do_not_bypass_it(personal, recipe, tmp_path):
         text = gzip.decompress(content).decode()
         assert '"messageId"' in text
         assert_nothing_personal(text)
+
+
+@pytest.mark.parametrize("pattern", ["*", "partner_gateway_history_*"])
+def test_a_map_may_be_for_many_streams_at_once_also_for_some_that_are_off_by_default(personal, pattern):
+    output = sync(config(personal, stream_maps={pattern: {"body": "__NULL__", "destination": "__NULL__"}}))
+    for stream in GATEWAY_STREAMS.values():
+        assert output.records(stream)
+        assert not any({"body", "destination"} & record.keys() for record in output.records(stream))

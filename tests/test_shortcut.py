@@ -45,7 +45,9 @@ def catalog(tap_config, deselected=()):
     found = TapMessageHistory(config=tap_config).catalog_dict
     for stream in found["streams"]:
         for entry in stream["metadata"]:
-            entry["metadata"]["selected"] = entry["breadcrumb"][1:] not in [[name] for name in deselected]
+            entry["metadata"]["selected"] = stream["tap_stream_id"] in STREAMS and (
+                entry["breadcrumb"][1:] not in [[name] for name in deselected]
+            )
     return found
 
 
