@@ -11,6 +11,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -81,6 +82,15 @@ class TapMessageHistory(Tap):
         for oddity in () if errors else checks.oddities(self._config, schema):
             self.logger.warning(oddity)
         return errors
+
+    def setup_mapper(self) -> None:
+        """Set up stream maps. A deselected stream keeps its columns: a map for all would find no key."""
+        super(Tap, self).setup_mapper()
+        for entry in self.catalog.streams:
+            selection, schema = entry.metadata.resolve_selection(), entry.schema.to_dict()
+            if selection[()]:
+                schema = get_selected_schema(entry.tap_stream_id, schema, selection)
+            self.mapper.register_raw_stream_schema(entry.tap_stream_id, schema, entry.key_properties)
 
     @cached_property
     def settings(self) -> Settings:

@@ -93,7 +93,7 @@ class ExportJobs:
     def _queue(self, window: Window, stop: threading.Event) -> str:
         """Queue a job and return its id; after an unclear answer, look in the list first.
 
-        One at a time, so that a job that was not there before can only be the one just asked for.
+        One at a time, so that a new job in the list is not another window's.
         """
         with self._queueing:
             known = {job.id for job in self.listed(stop)}
@@ -108,8 +108,10 @@ class ExportJobs:
         raise _gave_up(window, "no request to queue it was answered clearly")
 
     def _find_new(self, window: Window, known: set[str], stop: threading.Event) -> Job | None:
-        new = [job for job in self.listed(stop) if job.id not in known]
-        return next((job for job in new if self._api.may_be(job, window)), None)
+        """Return a job that can only be the one just asked for; of several without a range, none is."""
+        new = [it for it in self.listed(stop) if it.id not in known and self._api.may_be(it, window)]
+        certain = [it for it in new if it.start and it.end] or (new if len(new) == 1 else [])
+        return certain[0] if certain else None
 
     def _is_ready(self, job_id: str, window: Window, deadline: float, stop: threading.Event) -> bool:
         """Wait for a job's end, and return whether there is a file."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tap_msghistory.sandbox.server import Sandbox
 
+_ANOTHER_RANGE = b'{"startDateTime": "2020-01-01T00:00:00Z", "endDateTime": "2020-01-02T00:00:00Z"}'
+
 
 def routes(
     sandbox: Sandbox, gateway_api: GatewayApi, around: Callable[[str], list[Middleware]]
@@ -47,6 +49,8 @@ class _Endpoints:
         """Queue a job."""
         options = self._options
         is_unclear = options.unclear_next > 0
+        for _ in range(options.others if is_unclear else 0):
+            self._api.queue(_ANOTHER_RANGE, self._sandbox.clock.now_ms())
         if is_unclear and options.unclear_lost:
             answer = self._guarded(request, lambda _: Answer(202, {}, {}))
         else:

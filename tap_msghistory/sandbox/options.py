@@ -99,6 +99,7 @@ class ExportOptions:
     unclear: Unclear = option(  # noqa: RUF009
         "reset", "what they get: a reset connection, 500, or a 202 that is no JSON", choices=get_args(Unclear)
     )
+    others: int = option(0, "jobs that other programs queue just before such a request")
     unclear_lost: bool = option(False, "they queue no job either")
     break_next: int = option(0, "downloads (next) that go wrong")
     break_how: Break = option(  # noqa: RUF009
