@@ -12,6 +12,9 @@ from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.server import Sandbox
 from tests.support import END_MS
 
+# The same for the commands that tests run.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3.10 reached its end of life")
+
 # No deadlines: on a busy machine, how long an example takes says nothing about the product.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100, stateful_step_count=20)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_000, stateful_step_count=30)
