@@ -49,7 +49,6 @@ class Batch(Generic[T]):
     window: Window
     messages: list[tuple[str, Any, T]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    pages: int = 0
     ends_window: bool = True  #: False: another batch of the same window follows
 
 
@@ -103,7 +102,6 @@ class WindowReader(Generic[T]):
             kept.update(page.messages)
             for it in page.rejected:
                 rejected[msgspec.json.encode(it.row)] = it
-            batch.pages += 1
             now_seen = len(kept) + len(rejected)
             paginator.advance(page.rows, now_seen - seen, has_next=page.has_next)
             if paginator.finished:
