@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib.metadata import version
 
@@ -11,8 +12,12 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"tap-msghistory v{version('tap-msghistory')}, Meltano SDK v{version('singer-sdk')}")  # noqa: T201
         return
+    # What is imported stays. To search it for garbage, again and again, is a quarter of a start's work.
+    gc.disable()
     from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     TapMessageHistory.cli()
 
 

@@ -6,32 +6,28 @@ which the vendors' pages show it, and `x-joined` marks a string that may come as
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from tap_msghistory.timestamps import to_text
+from tap_msghistory.moments import Moments
 
 Row = dict[str, Any]
 Record = dict[str, Any]
 Convert = Callable[[Any], Any]  # returns None for a value of an unexpected type
 
 EXTRA_FIELDS = "extraFields"
-#: Offsets as they may stand in a time, in hours.
-_WHOLE_HOURS = {"Z": 0} | {
-    f"{sign}{hours:02}{colon}00": int(f"{sign}{hours}")
-    for sign in "+-"
-    for hours in range(15)
-    for colon in ("", ":")
+_TYPES: dict[str, Any] = {
+    "string": str,
+    # What a warehouse's bigint holds.
+    "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    "number": int | float,
 }
 NoneType = type(None)  # in types from Python 3.10 on, but not for mypy's eyes
-
-logger = logging.getLogger("tap-msghistory.records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +51,23 @@ class _Layout:
     extra: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
-def _utc_hour(local_hour: str, offset: int) -> str:
-    """Return `2024-07-23T08` for `2024-07-23T10` and an offset of 2 hours; messages share few of them."""
-    return (datetime.fromisoformat(f"{local_hour}:00") - timedelta(hours=offset)).isoformat()[:13]
+def record_type(schema: Mapping[str, Any], extra_fields: Any) -> type[msgspec.Struct]:
+    """Return the type of a schema's records, with its columns in its order, each of them optional.
+
+    `extra_fields` is the type of that column.
+    """
+    columns = [
+        (name, extra_fields if name == EXTRA_FIELDS else _TYPES[json_type(declaration)] | None, None)
+        for name, declaration in schema["properties"].items()
+    ]
+    # Without cycles to find, the garbage collector need not look at millions of records.
+    return msgspec.defstruct("Record", columns, forbid_unknown_fields=True, gc=False)
 
 
-def as_dict(record: Record | msgspec.Struct) -> Record:
-    """Return a record as a dict, however it was decoded."""
-    return msgspec.structs.asdict(record) if isinstance(record, msgspec.Struct) else record
+def json_type(declaration: Mapping[str, Any]) -> str:
+    """Return the JSON type of a property, which may be null besides."""
+    (type_,) = (it for it in declaration["type"] if it != "null")
+    return str(type_)
 
 
 class Shaper:
@@ -83,7 +87,7 @@ class Shaper:
         self._spellings = _spellings(self._declared)
         self.sent_at = sent_at
         self.id_fallback = id_fallback
-        self._assume_timezone = assume_timezone
+        self.moment = Moments(assume_timezone)
         self._layout = lru_cache(maxsize=4096)(self._lay_out)
 
     def __call__(self, row: Row) -> Record | Rejected:
@@ -145,7 +149,7 @@ class Shaper:
             return self.moment if type_ is str else None
         if declaration.get("x-joined") and type_ is list:
             return _joined_string
-        (wanted,) = (it for it in declaration["type"] if it != "null")
+        wanted = json_type(declaration)
         if name in {"messageId", self.id_fallback} and (wanted, type_) in _ID_CONVERSIONS:
             return _ID_CONVERSIONS[wanted, type_]
         conversions: dict[tuple[str, type], Convert] = {
@@ -155,29 +159,6 @@ class Shaper:
             ("number", float): _as_it_is,
         }
         return conversions.get((wanted, type_))
-
-    def moment(self, text: str) -> str | None:
-        """Return a vendor's time as it is emitted; None where it is not readable."""
-        try:
-            moment = datetime.fromisoformat(text)
-            if text[4:20:3] == "--T::.":
-                # As both vendors write it, 2024-07-23T08:08:20.201 and an offset: at most the hour changes.
-                hours = _WHOLE_HOURS.get(text[23:])
-                if hours == 0:
-                    return text[:23] + "Z"
-                if hours is not None:
-                    return f"{_utc_hour(text[:13], hours)}{text[13:23]}Z"
-            if moment.tzinfo is None:
-                _warn_of_assumption(self._assume_timezone)
-                moment = moment.replace(tzinfo=self._assume_timezone)
-            return to_text(moment)
-        except (ValueError, OverflowError):
-            return None
-
-
-@lru_cache  # once is enough
-def _warn_of_assumption(zone: tzinfo) -> None:
-    logger.warning("Times without an offset are taken as %s (setting assume_timezone)", zone)
 
 
 def _spellings(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, str]]:

@@ -17,7 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_msghistory.apis import bodies
+from tap_msghistory.apis.base import HistoryApi
+from tap_msghistory.apis.edna import EdnaHistory
+from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
+from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.errors import TapError, UnexpectedAnswerError
+from tap_msghistory.moments import Moments
 from tap_msghistory.records import Rejected, Shaper
 from tap_msghistory.sandbox.history import Message
 from tests.support import END_MS, REJECTED, config, sync
@@ -47,6 +52,9 @@ JSON = st.recursive(
 )
 
 
+MOMENTS = Moments(ZoneInfo("UTC"))
+
+
 def parse_json(body):
     return bodies.read(body, msgspec.json.Decoder())
 
@@ -57,6 +65,17 @@ def shaper(kind, assume="UTC"):
         "partner_gateway_message": ("sendDate", "customerMessageId"),
     }[kind]
     return Shaper(SCHEMAS[kind], sent_at=sent_at, assume_timezone=ZoneInfo(assume), id_fallback=fallback)
+
+
+def decode(kind, rows):
+    """Decode an answer that has these rows."""
+    page: dict[str, tuple[HistoryApi, object]] = {
+        "edna_message": (EdnaHistory("https://example.com"), {"content": rows, "hasNext": False}),
+        "partner_gateway_message": (PartnerGatewayHistory("https://example.com", "SMS"), rows),
+    }
+    api, answer = page[kind]
+    decoder = PageDecoder(api=api, schema=SCHEMAS[kind], shaper=shaper(kind))
+    return decoder(msgspec.json.encode(answer))
 
 
 def row(kind, **fields):
@@ -91,6 +110,24 @@ def test_every_record_is_valid_and_holds_all_that_came(kind, data):
     for value in fields.values():
         if isinstance(value, str) and not value[:4].isdigit():
             assert json.dumps(value)[1:-1] in kept
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+@given(data=st.data())
+def test_however_a_page_is_decoded_its_records_are_the_same(kind, data):
+    """A page with one odd row is taken apart row by row, one without is decoded straight into columns."""
+    fields = st.dictionaries(spellings(kind), JSON, max_size=3)
+    own = {name: {"integer": st.integers(-(2**63), 2**63 - 1), "string": st.text(), "number": st.floats(0, 1)}
+           [it["type"][0]] for name, it in SCHEMAS[kind]["properties"].items() if it["type"][0] != "object"
+           and it.get("format") != "date-time"}  # fmt: skip
+    fitting = st.fixed_dictionaries({}, optional=own)
+    rows = data.draw(st.lists((fitting | fields).map(lambda it: row(kind, **it)), max_size=4))
+    page = decode(kind, rows)
+    shaped = [shaper(kind)(it) for it in rows]
+    assert {it: msgspec.structs.asdict(record) for it, record in page.records.items()} == {
+        it["messageId"]: it for it in shaped if not isinstance(it, Rejected)
+    }
+    assert page.rejected == [it for it in shaped if isinstance(it, Rejected)]
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
@@ -217,7 +254,17 @@ def test_every_way_to_write_a_moment_gives_the_same(moment, precision, colon, se
         expected = expected.astimezone(timezone.utc)
     except OverflowError:
         return
-    assert shaper("edna_message").moment(text) == expected.isoformat(timespec="milliseconds")[:23] + "Z"
+    for _ in range(2):  # parsed, and then remembered
+        assert MOMENTS(text) == expected.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+@given(st.text(st.sampled_from("0123456789T:.,+-Z"), max_size=3), st.integers(0, 29))
+def test_a_time_that_is_like_others_but_wrong_is_not_taken_for_one(characters, place):
+    """The parts of times are remembered: a wrong one among right ones is found all the same."""
+    right = "2024-07-23T08:08:20.201+0000"
+    text = right[:place] + characters + right[place + len(characters) :]
+    assert MOMENTS(right)
+    assert MOMENTS(text) == Moments(ZoneInfo("UTC"))(text)
 
 
 @given(st.text(st.sampled_from("0123456789-:.,TZ+ W"), max_size=30))

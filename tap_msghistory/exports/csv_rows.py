@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from tap_msghistory.errors import UnexpectedAnswerError
-from tap_msghistory.records import EXTRA_FIELDS, Row
+from tap_msghistory.records import EXTRA_FIELDS, Row, json_type
 
 # By separator. Where the comma does not separate columns, it may be the decimal sign.
 _NUMBERS = {
@@ -44,7 +44,7 @@ class CsvRows:
         """Know the schema's properties. A file must have a column for one of each set in `needed`."""
         self._needed = tuple(needed)
         self._known = {
-            _folded(spelling): _Known(name, spelling, next(it for it in declaration["type"] if it != "null"))
+            _folded(spelling): _Known(name, spelling, json_type(declaration))
             for name, declaration in schema["properties"].items()
             if name != EXTRA_FIELDS
             for spelling in (*declaration.get("x-spellings", ()), name)

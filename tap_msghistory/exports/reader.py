@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -95,15 +95,15 @@ class ExportReader:
         spool.reject(rejections)
 
 
-def batches(window: Window, spool: Spool, restore: Callable[[bytes], T]) -> Iterator[Batch[T]]:
-    """Yield a window's messages in send order, a thousand at a time, and let go of the disk.
+def batches(window: Window, spool: Spool, record_type: type[msgspec.Struct]) -> Iterator[Batch]:
+    """Yield a window's records in send order, a thousand at a time, and let go of the disk.
 
-    `restore` makes of a record's JSON what is to be emitted. The last batch has all that the next window
-    may have too.
+    The last batch has all that the next window may have too.
     """
+    decode = msgspec.json.Decoder(record_type).decode
 
-    def restored(messages: Iterable[Message]) -> list[tuple[str, str, T]]:
-        return [(sent_at, id_, restore(record)) for sent_at, id_, record in messages]
+    def restored(messages: Iterable[Message]) -> list[Any]:
+        return [decode(record) for _, _, record in messages]
 
     near_end = to_text(window.end - _OVERLAP)
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import logging
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from singer_sdk import Stream
 from singer_sdk.batch import Batcher
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -19,7 +20,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_msghistory.errors import TapError
 from tap_msghistory.output import Writer
 from tap_msghistory.reader import Batch
-from tap_msghistory.records import Shaper, as_dict
+from tap_msghistory.records import Shaper
 from tap_msghistory.streams import shortcut
 from tap_msghistory.timestamps import (
     duration_to_text,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_msghistory.tap import TapMessageHistory
-
-T = TypeVar("T")
 
 
 class MessageHistoryStream(Stream, abc.ABC):
@@ -64,15 +63,15 @@ class MessageHistoryStream(Stream, abc.ABC):
         self.logger.addFilter(_is_no_handled_error)
 
     @abc.abstractmethod
-    def read_windows(self, windows: list[Window], keep: Callable[[Any], T]) -> Iterator[Batch[T]]:
-        """Read the windows, and yield their messages in send order, each in the form that `keep` gives it."""
+    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
+        """Read the windows, and yield their messages in send order."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, none twice."""
         # Columns that are unknown to a catalog which the user has cut, or kept from before.
         unknown = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
-        for records in self._read(as_dict):
-            for record in records:
+        for records in self._read():
+            for record in map(msgspec.structs.asdict, records):
                 for name in unknown:
                     del record[name]
                 yield record
@@ -86,9 +85,9 @@ class MessageHistoryStream(Stream, abc.ABC):
             yield from super()._sync_records(context, write_messages=write_messages)
             return
         with self.get_record_counter() as counter, self.get_sync_timer():
-            for lines in self._read(shortcut.encode):
-                shortcut.write(writer, self.name, lines)
-                counter.increment(len(lines))
+            for records in self._read():
+                shortcut.write(writer, self.name, records)
+                counter.increment(len(records))
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         """Apply what the user has asked for. Raises `TapError`: the map's own error may show the record."""
@@ -115,7 +114,7 @@ class MessageHistoryStream(Stream, abc.ABC):
             for manifest in batcher.get_batches(message.record for message in messages):
                 yield batch_config.encoding, manifest
 
-    def _read(self, keep: Callable[[Any], T]) -> Iterator[list[T]]:
+    def _read(self) -> Iterator[list[Any]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
         settings = self._tap.settings
         until = floor(settings.read_until(now()))
@@ -127,18 +126,18 @@ class MessageHistoryStream(Stream, abc.ABC):
                 to_text(until),
             )
         windows = plan(bookmark, until, settings.schedule, self.max_span)
-        neighbours: set[object] = set()
+        neighbours: set[Any] = set()
         rejected = 0
-        for batch in self.read_windows(windows, keep):
+        for batch in self.read_windows(windows):
             if batch.rejected:
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
             # Windows share the instant at which they meet, so a server may give it to both.
-            messages = [message for _, id_, message in batch.messages if id_ not in neighbours]
-            ids = {id_ for _, id_, _ in batch.messages}
-            batch.messages.clear()
-            yield messages
-            messages.clear()  # or they would be in memory until the next window is
+            ids = {record.messageId for record in batch.records}
+            if not neighbours.isdisjoint(ids):
+                batch.records = [it for it in batch.records if it.messageId not in neighbours]
+            yield batch.records
+            batch.records.clear()  # or they would be in memory until the next window is
             if not batch.ends_window:
                 continue
             neighbours = ids

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_msghistory.apis.export import PartnerGatewayExport
 from tap_msghistory.exports.csv_rows import CsvRows
@@ -17,15 +15,13 @@ from tap_msghistory.exports.jobs import PATIENCE, ExportJobs, Patience
 from tap_msghistory.exports.reader import ExportReader, batches
 from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch
+from tap_msghistory.records import record_type
 from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams import shortcut
 from tap_msghistory.streams.base import MessageHistoryStream
 from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
     from tap_msghistory.tap import TapMessageHistory
-
-T = TypeVar("T")
 
 
 class PartnerGatewayExportStream(MessageHistoryStream):
@@ -63,7 +59,7 @@ class PartnerGatewayExportStream(MessageHistoryStream):
             patience=self._patience,
         )
 
-    def read_windows(self, windows: list[Window], keep: Callable[[Any], T]) -> Iterator[Batch[T]]:
+    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
         """Have up to `export_concurrency` jobs at once, and yield a window's messages in several batches."""
         if self.ABORT_AT_RECORD_COUNT is not None:
             # --test: whether the credentials work need not cost the vendor a job, nor the user minutes.
@@ -78,13 +74,6 @@ class PartnerGatewayExportStream(MessageHistoryStream):
             shaper=self.get_shaper(),
         )
         spools = read_in_order(windows, reader.read, settings.export_concurrency, self._tap.check_output)
+        record = record_type(self.schema, extra_fields=dict[str, Any] | None)
         for spool, window in zip(spools, windows, strict=True):
-            yield from batches(window, spool, _restoring(keep))
-
-
-def _restoring(keep: Callable[[Any], T]) -> Callable[[bytes], T]:
-    """Return what makes of a record's JSON what `keep` makes of the record."""
-    if keep is shortcut.encode:
-        return lambda record: record  # type: ignore[return-value]
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
-    return lambda record: keep(decode(record))
+            yield from batches(window, spool, record)

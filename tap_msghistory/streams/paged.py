@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.readahead import read_in_order
@@ -15,8 +15,6 @@ from tap_msghistory.windows import Window
 if TYPE_CHECKING:
     from tap_msghistory.apis.base import HistoryApi
     from tap_msghistory.client import Client
-
-T = TypeVar("T")
 
 
 class PagedHistoryStream(MessageHistoryStream):
@@ -36,9 +34,9 @@ class PagedHistoryStream(MessageHistoryStream):
     def get_new_paginator(self) -> Paginator:
         """Return a paginator for one window."""
 
-    def read_windows(self, windows: list[Window], keep: Callable[[Any], T]) -> Iterator[Batch[T]]:
+    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once, and yield a batch a window."""
-        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper(), keep=keep)
+        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper())
         reader = WindowReader(
             api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
         )
