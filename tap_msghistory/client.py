@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -21,6 +20,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from tap_msghistory.apis.base import Complaint, Request
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnclearError, UnexpectedAnswerError
 from tap_msghistory.pace import Pace
 from tap_msghistory.retries import Answer, Retry, Stop, Use, budget_left, delay, judge
@@ -53,17 +53,24 @@ class Client:
         self._session = open_session(connections)
         self._environment: dict[str, Any] = {}
 
-    def send(self, request: Request, parse: Callable[[bytes], T], stop: threading.Event) -> T:
+    @property
+    def requests_per_second(self) -> float | None:
+        """At most so many are sent for long; None if there is no limit."""
+        return self._pace.per_second
+
+    def send(self, request: Request, parse: Callable[[bytes], T], effort: Effort) -> T:
         """Return what `parse` makes of the answer's body.
 
-        Raises `ApiError` where no further try can help or a budget is spent, and at once when `stop` is
-        set while it waits; `UnclearError` where a request that is not repeatable may have had its effect.
+        Raises `ApiError` where no further try can help or a budget is spent, and at once when `effort` is
+        stopped while it waits; `UnclearError` where a request that is not repeatable may have had its effect.
         """
         started = None
         tries = 0
         while True:
-            self._wait_for_pace(stop)
+            self._wait_for_pace(effort)
             tries += 1
+            effort.requests += 1
+            effort.retries += tries > 1
             sent_at = time.monotonic()
             started = started or sent_at
             outcome, result = self._try(request, parse)
@@ -85,11 +92,11 @@ class Client:
                     f"({self._max_retry_seconds:g}) or the limit of tries"
                 )
             logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
-            self.pause(wait, stop)
+            self.pause(wait, effort)
 
-    def pause(self, seconds: float, stop: threading.Event) -> None:
-        """Wait. Raises `ApiError` at once when `stop` is set."""
-        if stop.wait(seconds):
+    def pause(self, seconds: float, effort: Effort) -> None:
+        """Wait. Raises `ApiError` at once when `effort` is stopped."""
+        if effort.stop.wait(seconds):
             raise ApiError(f"{self._vendor}: stopped while waiting")
 
     def _try(self, request: Request, parse: Callable[[bytes], T]) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
@@ -138,9 +145,10 @@ class Client:
             body = response.raw.read(decode_content=True)
         return Answer(response.status_code, response.headers, body)
 
-    def _wait_for_pace(self, stop: threading.Event) -> None:
+    def _wait_for_pace(self, effort: Effort) -> None:
         while wait := self._pace.reserve():
-            self.pause(wait, stop)
+            effort.paced += wait
+            self.pause(wait, effort)
 
 
 class HeaderAuth(requests.auth.AuthBase):

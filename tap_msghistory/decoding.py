@@ -59,14 +59,17 @@ class PageDecoder:
 
     def _decode_fitting(self, body: bytes) -> DecodedPage:
         page = self._api.page(self._fitting.decode(body))
-        moment = self._shaper.moment
         for name, value_of in self._times.items():
-            for row, text in zip(page.rows, map(value_of, page.rows), strict=True):
-                if text is not None:
-                    setattr(row, name, moment(text) or _misfit())
-        if self._shaper.id_fallback and None in map(_id_of, page.rows):
+            texts = [*map(value_of, page.rows)]
+            moments = self._shaper.moments.column(texts)
+            if moments.count(None) != texts.count(None):
+                raise _MisfitError
+            for row, moment in zip(page.rows, moments, strict=True):
+                setattr(row, name, moment)
+        fallback = self._shaper.id_fallback
+        if fallback and None in map(_id_of, page.rows):
             for row in page.rows:
-                row.messageId = row.messageId or getattr(row, self._shaper.id_fallback)
+                row.messageId = row.messageId or getattr(row, fallback)
         records = dict(zip(map(_id_of, page.rows), page.rows, strict=True))
         if None in records or None in map(self.sent_at, page.rows):
             raise _MisfitError
@@ -82,7 +85,3 @@ class PageDecoder:
             else:
                 records[shaped["messageId"]] = self._record(**shaped)
         return DecodedPage(records, rejected, len(page.rows), page.has_next)
-
-
-def _misfit() -> str:
-    raise _MisfitError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from functools import lru_cache
 
@@ -39,14 +40,25 @@ class Moments:
 
     def __call__(self, text: str) -> str | None:
         """Return a time as it is emitted; None where it is not readable."""
-        try:
-            hours, rest = self._rests[text[19:]]
-            minutes = text[13:19]
-            if minutes in _MINUTES:
-                return hours[text[:13]] + minutes + rest
-        except KeyError:
-            pass
-        return self._parse(text)
+        return self.column([text])[0]
+
+    def column(self, texts: Iterable[str | None]) -> list[str | None]:
+        """Return the times of a column as they are emitted; None where one is missing or not readable."""
+        rests = self._rests
+        emitted: list[str | None] = []
+        for text in texts:
+            if text is None:
+                emitted.append(None)
+                continue
+            try:
+                hours, rest = rests[text[19:]]
+                minutes = text[13:19]
+                emitted.append(
+                    hours[text[:13]] + minutes + rest if minutes in _MINUTES else self._parse(text)
+                )
+            except KeyError:
+                emitted.append(self._parse(text))
+        return emitted
 
     def _parse(self, text: str) -> str | None:
         try:

@@ -34,6 +34,11 @@ class Pace:
         self._last_sent_at = 0.0
         self._spacing = 0.0
 
+    @property
+    def per_second(self) -> float | None:
+        """The requests a second that the limits allow for long; None if there is no limit."""
+        return min((it.per_second for it in self._limits), default=None)
+
     def reserve(self) -> float:
         """Take a place in the pace and return 0, or return the seconds until there may be one."""
         with self._lock:
@@ -78,6 +83,11 @@ class _Limit:
         # Whole requests: of 2.5 a second 2, and half a request a second is one in two seconds.
         self._sent: deque[float] = deque(maxlen=max(int(count), 1))
         self._seconds = seconds / min(count, 1.0)
+
+    @property
+    def per_second(self) -> float:
+        """The requests a second that this allows."""
+        return (self._sent.maxlen or 0) / self._seconds
 
     def wait(self, now: float) -> float:
         """Return the seconds from `now` until another may be sent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from enum import Enum, auto
 from functools import partial
 from typing import Generic, TypeVar
 
+from tap_msghistory.effort import Effort
 from tap_msghistory.reader import TooManyError
 from tap_msghistory.windows import Window
 
 T = TypeVar("T")
-Read = Callable[[Window, Callable[[], None], threading.Event], T]
+Read = Callable[[Window, Callable[[], None], Effort], T]
 _IDLE_SECONDS = 1.0
 
 
@@ -52,6 +54,7 @@ class _State(Enum):
 @dataclass(slots=True, eq=False)
 class _Slot(Generic[T]):
     window: Window
+    effort: Effort
     state: _State = _State.WAITING
     batch: T | None = None
 
@@ -60,11 +63,11 @@ class _Agenda(Generic[T]):
     """The windows that are not yet handed over, in order."""
 
     def __init__(self, windows: Iterable[Window], read: Read[T], workers: int) -> None:
-        self._slots: deque[_Slot[T]] = deque(_Slot(window) for window in windows)
+        self._stop = threading.Event()
+        self._slots: deque[_Slot[T]] = deque(_Slot(window, Effort(self._stop)) for window in windows)
         self._read = read
         self._workers = workers
         self._changed = threading.Condition()
-        self._stop = threading.Event()
         self._failure: BaseException | None = None
 
     def next_batch(self, idle: Callable[[], None]) -> T | None:
@@ -91,13 +94,20 @@ class _Agenda(Generic[T]):
         """Read windows until none is left, one fails, or the agenda is closed."""
         while slot := self._take():
             try:
-                batch = self._read(slot.window, partial(self._fits, slot), self._stop)
+                batch = self._timed(slot)
             except TooManyError as error:
                 self._replace(slot, error.parts)
             except BaseException as error:  # noqa: BLE001 - it is raised where batches are awaited
                 self._fail(error)
             else:
                 self._finish(slot, batch)
+
+    def _timed(self, slot: _Slot[T]) -> T:
+        began = time.monotonic()
+        try:
+            return self._read(slot.window, partial(self._fits, slot), slot.effort)
+        finally:
+            slot.effort.seconds += time.monotonic() - began
 
     def close(self) -> None:
         """Let the workers end: none takes another window, and waits within a request are cut short."""
@@ -139,11 +149,12 @@ class _Agenda(Generic[T]):
             self._changed.notify_all()
 
     def _replace(self, slot: _Slot[T], parts: tuple[Window, Window]) -> None:
+        """Put the parts where the window was; what it has taken so far counts with the first."""
+        older, newer = parts
         with self._changed:
             position = self._slots.index(slot)
-            del self._slots[position]
-            for part in reversed(parts):
-                self._slots.insert(position, _Slot(part))
+            self._slots[position] = _Slot(older, slot.effort)
+            self._slots.insert(position + 1, _Slot(newer, Effort(self._stop)))
             self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import msgspec
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.client import Client
 from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 from tap_msghistory.records import Rejected
 from tap_msghistory.timestamps import from_text
@@ -43,6 +43,7 @@ class Batch:
     """A window's records, in send order, each message once, in its latest version."""
 
     window: Window
+    effort: Effort
     records: list[Any] = field(default_factory=list)  #: Structs with the schema's columns
     rejected: list[Rejected] = field(default_factory=list)
     ends_window: bool = True  #: False: another batch of the same window follows
@@ -74,14 +75,14 @@ class WindowReader:
         self._decoder = decoder
         self._paginator = paginator
 
-    def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Batch:
+    def read(self, window: Window, fits: Callable[[], None], effort: Effort) -> Batch:
         """Return the window's messages; `fits` is called once it is known that they are not too many.
 
         Raises `TooManyError` with the windows to read instead, and `ApiError`.
         """
         sized = window.size is Size.FITS or not window.splittable
         if window.size is Size.LARGE and not sized:
-            self._probe(window, stop, set())
+            self._probe(window, effort, set())
             sized = True
         if sized:
             fits()
@@ -91,7 +92,8 @@ class WindowReader:
         while not paginator.finished:
             limit = paginator.limit
             request = self._api.page_request(window, paginator.start, limit)
-            page = self._client.send(request, self._decoder, stop)
+            page = self._client.send(request, self._decoder, effort)
+            effort.pages += 1
             seen = len(kept) + len(rejected)
             # Pages shift while messages arrive: of a message seen twice, the later is the newer.
             kept.update(page.records)
@@ -102,7 +104,7 @@ class WindowReader:
             if paginator.finished:
                 break
             if not sized and (page.has_next or page.rows >= limit):
-                self._probe(window, stop, kept.keys())
+                self._probe(window, effort, kept.keys())
                 sized = True
                 fits()
             if now_seen >= _TOO_MANY and window.splittable:
@@ -110,12 +112,21 @@ class WindowReader:
         # Twice by one attribute takes less than once by both: most come in order, and no tuple is made.
         records = sorted(kept.values(), key=attrgetter("messageId"))
         records.sort(key=self._decoder.sent_at)
-        return Batch(window, records, [*rejected.values()])
+        return Batch(window, effort, records, [*rejected.values()])
 
-    def _probe(self, window: Window, stop: threading.Event, first: AbstractSet[Any]) -> None:
+    def estimate(self, window: Window, effort: Effort) -> float:
+        """Return about how many messages a window holds, from one or two small requests."""
+        for index in (_PROBED_ROW, _PROBED_ROW // 10):
+            page = self._client.send(self._api.probe_request(window, index), self._decoder, effort)
+            if times := [*map(self._decoder.sent_at, page.records.values())]:
+                share = window.share(from_text(times[0]), self._api.probe_order(times))
+                return index / share if share else index
+        return index / 2
+
+    def _probe(self, window: Window, effort: Effort, first: AbstractSet[Any]) -> None:
         """Return if the window fits; `first` are the ids of its first page. Raises `TooManyError`."""
         request = self._api.probe_request(window, _PROBED_ROW)
-        page = self._client.send(request, self._decoder, stop)
+        page = self._client.send(request, self._decoder, effort)
         if not page.rows:
             return
         if self._api.probes_like_pages and first & page.records.keys():

@@ -87,7 +87,7 @@ class Shaper:
         self._spellings = _spellings(self._declared)
         self.sent_at = sent_at
         self.id_fallback = id_fallback
-        self.moment = Moments(assume_timezone)
+        self.moments = Moments(assume_timezone)
         self._layout = lru_cache(maxsize=4096)(self._lay_out)
 
     def __call__(self, row: Row) -> Record | Rejected:
@@ -146,7 +146,7 @@ class Shaper:
         """Return how a value of `type_` becomes one of the property `name`; None: not at all."""
         declaration = self._declared[name]
         if declaration.get("format") == "date-time":
-            return self.moment if type_ is str else None
+            return self.moments if type_ is str else None
         if declaration.get("x-joined") and type_ is list:
             return _joined_string
         wanted = json_type(declaration)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from requests.auth import AuthBase, HTTPBasicAuth
 from singer_sdk import Tap
@@ -13,37 +11,37 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.singerlib import Catalog
 
-from tap_msghistory import checks
+from tap_msghistory import checks, forecast
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
 from tap_msghistory.client import Client, HeaderAuth
-from tap_msghistory.command import TapCommand
+from tap_msghistory.command_line import CommandLineTap
 from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.output import Writer
 from tap_msghistory.pace import Pace
+from tap_msghistory.progress import Progress
 from tap_msghistory.settings import SETTINGS, Settings
 from tap_msghistory.streams import (
     EdnaHistoryStream,
+    MessageHistoryStream,
     PartnerGatewayExportStream,
     PartnerGatewayHistoryStream,
     RejectedMessagesStream,
+    SyncWindowsStream,
 )
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    import click
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_msghistory.apis.base import HistoryApi
 
 
-class TapMessageHistory(Tap):
+class TapMessageHistory(CommandLineTap):
     """Message histories of edna Pulse and of the Qlara partner gateway, with each message's latest status."""
 
     name = "tap-msghistory"
@@ -126,6 +124,11 @@ class TapMessageHistory(Tap):
         )
         return self._client(PartnerGatewayHistory, auth, pace)
 
+    def forecast(self) -> str:
+        """Return what a sync would read, as a table; asks the vendors a few small questions."""
+        histories = [it for it in self.streams.values() if isinstance(it, MessageHistoryStream)]
+        return forecast.table([forecast.of(it) for it in histories if it.selected])
+
     def check_output(self) -> None:
         """Raise `OutputError` if nobody reads what is written."""
         if isinstance(self.message_writer, Writer):
@@ -146,11 +149,21 @@ class TapMessageHistory(Tap):
         """The stream that takes what cannot be shaped."""
         return cast("RejectedMessagesStream", self.streams[RejectedMessagesStream.name])
 
+    @property
+    def sync_windows(self) -> SyncWindowsStream:
+        """The stream that has a row for each window that was read."""
+        return cast("SyncWindowsStream", self.streams[SyncWindowsStream.name])
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How far this run has got."""
+        return Progress()
+
     def discover_streams(self) -> list[Stream]:
         """Return the streams of each vendor whose credentials are set; without any, all of them."""
         has_edna = "edna_api_key" in self.config
         has_gateway = {"partner_gateway_api_key", "partner_gateway_username"} & set(self.config)
-        streams: list[Stream] = [RejectedMessagesStream(self)]
+        streams: list[Stream] = [RejectedMessagesStream(self), SyncWindowsStream(self)]
         if has_edna or not has_gateway:
             streams.append(EdnaHistoryStream(self))
         if has_gateway or not has_edna:
@@ -171,38 +184,12 @@ class TapMessageHistory(Tap):
                     name,
                 )
 
-    @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the files of settings. Raises `TapError` for one that holds none."""
-        for path in value:
-            if path != "ENV" and not isinstance(read_json_file(path), dict):
-                raise TapError(f"The file {path}, given with --config, must hold a JSON object")
-        return super().cb_config(ctx, param, value)
-
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over an earlier run's state. Raises `TapError` where it is not readable."""
         bookmarks = state.get("bookmarks", {})
         if not isinstance(bookmarks, dict) or not all(isinstance(it, dict) for it in bookmarks.values()):
             raise TapError("The state is not readable: bookmarks must be an object of objects, one a stream")
         super().load_state(state)
-
-    @classmethod
-    def invoke(
-        cls,
-        *,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        **options: Any,
-    ) -> None:
-        """Run the tap. A state or catalog that is none would silently count as empty."""
-        state, catalog = _object(state, "state", "bookmarks"), _object(catalog, "catalog", "streams")
-        super().invoke(state=state, catalog=catalog, **options)
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command line, with errors as one line each."""
-        command = super().get_singer_command()
-        return TapCommand.wrap(command, logger=cls.logger)
 
     def _client(self, api: type[HistoryApi], auth: AuthBase, pace: Pace) -> Client:
         return Client(
@@ -214,22 +201,3 @@ class TapMessageHistory(Tap):
             timeout=self.settings.request_timeout,
             max_retry_seconds=self.settings.max_retry_seconds,
         )
-
-
-def _object(file: IO[str] | None, option: str, member: str) -> IO[str] | None:
-    """Return a file given on the command line, once it is known to hold what it should.
-
-    Raises `TapError`, and `ValueError` where it is not JSON.
-    """
-    if file is None:
-        return None
-    text = file.read()
-    content = json.loads(text)
-    if not isinstance(content, dict) or (content and member not in content):
-        raise TapError(f"The file given with --{option} must hold a JSON object with {member!r}")
-    if option == "catalog":
-        try:
-            Catalog.from_dict(content)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise TapError("The file given with --catalog is no Singer catalog") from error
-    return io.StringIO(text)

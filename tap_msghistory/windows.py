@@ -68,6 +68,11 @@ class Window:
     def _middle(self) -> datetime:
         return floor(self.start + (self.end - self.start) / 2)
 
+    def share(self, at: datetime, order: Order) -> float:
+        """Return which part of the window comes before the row sent `at`, as the server orders rows."""
+        before = self.end - at if order is Order.NEWEST_FIRST else at - self.start
+        return min(max(before / (self.end - self.start), 0.0), 1.0)
+
     def split(self, at: datetime | None, order: Order) -> tuple[Window, Window]:
         """Cut in two at `at`, the send time of the row at which the window is full.
 

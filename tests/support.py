@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ CHANNELS = ("SMS", "RCS", "WHATSAPP")
 GATEWAY_STREAMS = {channel: f"partner_gateway_history_{channel.lower()}" for channel in CHANNELS}
 STREAMS = ("edna_history", *GATEWAY_STREAMS.values())
 REJECTED = "rejected_messages"
+LEDGER = "sync_windows"
 EXPORT = "partner_gateway_history_export"
-ALL_STREAMS = (*STREAMS, REJECTED, EXPORT)
+ALL_STREAMS = (*STREAMS, REJECTED, LEDGER, EXPORT)
 
 Message = dict[str, Any]
 
@@ -89,6 +91,63 @@ def sync(
             catch(error)
     lines = stdout.buffer.getvalue().splitlines()
     return Output([msgspec.json.decode(line) for line in lines])
+
+
+def selecting(*names: str) -> dict[str, Any]:
+    """A catalog that selects these streams only."""
+    tap = TapMessageHistory(config={}, validate_config=False)
+    catalog: dict[str, Any] = json.loads(tap.catalog_json_text)
+    for stream in catalog["streams"]:
+        root = next(it for it in stream["metadata"] if not it["breadcrumb"])
+        root["metadata"]["selected"] = stream["tap_stream_id"] in names
+    return catalog
+
+
+def without_times(messages: list[Message]) -> list[Message]:
+    """The messages, but for when they were emitted, and for what tells a run's ledger from another's."""
+    ever_new = {"runId", "seconds", "readAt"}
+    return [
+        {
+            name: {key: it for key, it in value.items() if key not in ever_new} if name == "record" else value
+            for name, value in message.items()
+            if name != "time_extracted"
+        }
+        for message in messages
+    ]
+
+
+def check_ledger(output: Output) -> None:
+    """Hold the ledger of a run that has ended well against what the run has emitted."""
+    rows = output.records(LEDGER)
+    streams = {it["stream"] for it in rows}
+    assert len({it["runId"] for it in rows}) <= 1
+    assert {it["stream"] for it in output.messages if it["type"] == "RECORD"} <= {*streams, REJECTED, LEDGER}
+    for stream in streams:
+        windows = [it for it in rows if it["stream"] == stream]
+        assert sum(it["messages"] for it in windows) == len(output.records(stream))
+        assert sum(it["rejected"] for it in windows) == sum(
+            it["stream"] == stream for it in output.records(REJECTED)
+        )
+        assert all(it["requests"] >= it["pages"] + it["retries"] for it in windows)
+        for earlier, later in pairwise(windows):
+            joins = earlier["windowTo"] == later["windowFrom"]
+            assert joins or (earlier["windowTo"] < later["windowFrom"] and earlier["reason"] == "revisit")
+    _check_order(output.messages)
+
+
+def _check_order(messages: list[Message]) -> None:
+    """A window's row stands before the state that covers it."""
+    written: dict[str, str] = {}
+    reached: dict[str, str] = {}
+    for message in messages:
+        if message["type"] == "RECORD" and message["stream"] == LEDGER:
+            written[message["record"]["stream"]] = message["record"]["windowTo"]
+        elif message["type"] == "STATE":
+            for stream, bookmark in message["value"]["bookmarks"].items():
+                read_to = bookmark.get("replication_key_value")
+                if stream in reached and read_to != reached[stream]:
+                    assert read_to == written[stream]
+                reached[stream] = read_to
 
 
 def truth(sandbox: Sandbox, stream: str) -> list[Message]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ALL_STREAMS, CHANNELS, EXPORT, GATEWAY_STREAMS, REJECTED, config, sync
+from tests.support import ALL_STREAMS, CHANNELS, EXPORT, GATEWAY_STREAMS, LEDGER, REJECTED, config, sync
 
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
 
@@ -41,7 +41,7 @@ def test_discover_without_any_setting_lists_all_streams():
     assert found.returncode == 0
     streams = {it["tap_stream_id"]: it for it in json.loads(found.stdout)["streams"]}
     assert set(streams) == set(ALL_STREAMS)
-    del streams[REJECTED]
+    del streams[REJECTED], streams[LEDGER]
     for name, stream in streams.items():
         assert stream["key_properties"] == ["messageId"]
         assert stream["replication_method"] == "INCREMENTAL"
@@ -63,7 +63,7 @@ def test_a_schema_test_needs_no_server(tmp_path):
     tested = run("--test=schema", settings=settings, tmp_path=tmp_path)
     assert tested.returncode == 0
     streams = [json.loads(line)["stream"] for line in tested.stdout.splitlines()]
-    assert streams == ["edna_history", REJECTED]
+    assert streams == ["edna_history", REJECTED, LEDGER]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from datetime import timedelta
 from itertools import accumulate, islice
@@ -20,6 +19,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE
@@ -43,6 +43,7 @@ from tests.support import (
     config,
     in_send_order,
     iso,
+    selecting,
     sync,
     truth,
 )
@@ -64,16 +65,6 @@ def filled(sandbox, life_like):
     for channel, history in life_like.gateway.items():
         sandbox.gateway[channel].add(*list(history)[::6])
     return sandbox
-
-
-def selecting(*names):
-    """A catalog that selects these streams only."""
-    tap = TapMessageHistory(config={"partner_gateway_api_key": "key"}, validate_config=False)
-    catalog = json.loads(tap.catalog_json_text)
-    for stream in catalog["streams"]:
-        root = next(it for it in stream["metadata"] if not it["breadcrumb"])
-        root["metadata"]["selected"] = stream["tap_stream_id"] in names
-    return catalog
 
 
 def export(sandbox, *, state=None, catch=None, **settings):
@@ -363,7 +354,7 @@ def test_a_job_is_found_although_others_have_pushed_it_to_a_later_page_of_the_li
             assert requests.post(url, json=body, headers=key, timeout=5).status_code == 202
 
     sandbox.export_options.polls = 0
-    assert jobs.run(WINDOW, queue_others, threading.Event()) == "export-1"
+    assert jobs.run(WINDOW, queue_others, Effort()) == "export-1"
     assert {it.params["page"] for it in asked(sandbox, "GET", LIST_PATH)} == {"0", "1", "2"}
 
 
@@ -373,7 +364,7 @@ def test_a_job_that_another_program_queues_at_the_same_moment_is_not_taken_for_o
     options.hide_range, options.polls = hide_range, 0
     options.unclear_next, options.unclear, options.others = 1, "error", 1
     jobs = jobs_of(ImpatientTap(config=config(sandbox)))
-    taken = jobs.run(WINDOW, lambda: None, threading.Event())
+    taken = jobs.run(WINDOW, lambda: None, Effort())
     # export-1 is the other program's. Whether export-2 is the tap's, only a range can tell.
     assert taken == ("export-3" if hide_range else "export-2")
 
@@ -381,15 +372,15 @@ def test_a_job_that_another_program_queues_at_the_same_moment_is_not_taken_for_o
 def test_a_job_that_is_not_ready_in_time_is_an_error_that_names_the_window_and_the_setting(sandbox, jobs):
     sandbox.export_options.polls = 10**6
     with pytest.raises(ApiError, match="export_timeout") as caught:
-        jobs.run(WINDOW, lambda: None, threading.Event())
+        jobs.run(WINDOW, lambda: None, Effort())
     assert f"{iso(WINDOW.start)} to {iso(WINDOW.end)}" in str(caught.value)
 
 
 def test_a_wait_ends_at_once_when_the_run_does(sandbox):
     patient = jobs_of(TapMessageHistory(config=config(sandbox)))
-    stop = threading.Event()
+    effort = Effort()
     with pytest.raises(ApiError, match="stopped"):
-        patient.run(WINDOW, stop.set, stop)
+        patient.run(WINDOW, effort.stop.set, effort)
 
 
 def test_looks_are_5_seconds_apart_at_first_and_30_at_last():
@@ -473,7 +464,7 @@ def test_a_download_carries_no_credentials_not_even_those_of_a_netrc_file(filled
 @pytest.mark.parametrize("link", ["http://example.com/file.csv", "ftp://127.0.0.1/file.csv", "/file.csv", ""])
 def test_a_link_without_tls_is_followed_on_loopback_only(link):
     with pytest.raises(ApiError, match="https"):
-        next(Downloader(connections=1, timeout=5).chunks(link, threading.Event()))
+        next(Downloader(connections=1, timeout=5).chunks(link, Effort()))
 
 
 def test_signed_links_are_never_logged(filled, caplog):

@@ -14,7 +14,7 @@ from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.history import Message
 from tap_msghistory.sandbox.options import GatewayOptions
 from tap_msghistory.sandbox.server import Sandbox
-from tests.support import END, END_MS, config, iso, sync, truth
+from tests.support import END, END_MS, check_ledger, config, iso, sync, truth
 
 UNLIMITED = GatewayOptions(requests_per_minute=None, requests_per_second=None)
 HOUR_MS = 3_600_000
@@ -62,12 +62,13 @@ class Histories(RuleBasedStateMachine):
             page_size=3,
         )
         output = sync(settings | {self.other_vendor: None}, state=self.state)
+        check_ledger(output)
         kept = output.messages
         if keep_states is not None:
             states = [at for at, it in enumerate(kept) if it["type"] == "STATE"]
             kept = kept[: states[min(keep_states, len(states) - 1)] + 1]
         for message in kept:
-            if message["type"] == "RECORD":
+            if message["type"] == "RECORD" and message["stream"] == self.stream:
                 self.warehouse[message["record"]["messageId"]] = message["record"]
             elif message["type"] == "STATE":
                 self.state = message["value"]

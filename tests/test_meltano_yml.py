@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import REJECTED, STREAMS
+from tests.support import LEDGER, REJECTED, STREAMS
 
 yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pipeline")
 
@@ -56,4 +56,4 @@ def test_it_has_the_taps_capabilities(extractor, about):
 
 
 def test_it_selects_what_is_on_by_default(extractor):
-    assert extractor["select"] == [f"{stream}.*" for stream in (*STREAMS, REJECTED)]
+    assert extractor["select"] == [f"{stream}.*" for stream in (*STREAMS, REJECTED, LEDGER)]

@@ -14,6 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_msghistory import checks
 from tap_msghistory.settings import SETTINGS
 from tap_msghistory.tap import TapMessageHistory
+from tests.support import LEDGER, REJECTED
 
 GOOD = {"start_date": "2024-01-01", "edna_api_key": "key"}
 SECRET = "CANARY-7f3"
@@ -154,7 +155,7 @@ def test_what_may_be_a_mistake_is_warned_of(caplog):
 def test_a_vendors_streams_are_there_when_its_credentials_are(credentials, streams):
     tap = TapMessageHistory(config=credentials, validate_config=False)
     by_default = [name for name, stream in tap.streams.items() if stream.selected_by_default]
-    assert len(by_default) == streams + len(["rejected_messages"])
+    assert len(by_default) == streams + len([REJECTED, LEDGER])
 
 
 def test_every_setting_is_described():

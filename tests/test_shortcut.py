@@ -19,7 +19,7 @@ from tap_msghistory.errors import TapError
 from tap_msghistory.sandbox.history import Message
 from tap_msghistory.streams import EdnaHistoryStream, shortcut
 from tap_msghistory.tap import TapMessageHistory
-from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
+from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times
 
 HASHED = {stream: {"address": "md5(address)" if stream == "edna_history" else None} for stream in STREAMS}
 
@@ -51,14 +51,6 @@ def catalog(tap_config, deselected=()):
     return found
 
 
-def without_times(output):
-    """What was emitted, but for the moments at which it was."""
-    return [
-        {name: value for name, value in message.items() if name != "time_extracted"}
-        for message in output.messages
-    ]
-
-
 @pytest.mark.parametrize(
     "asked",
     [
@@ -80,7 +72,7 @@ def test_both_ways_give_the_same_lines(life_like, sdks_own_way, asked):
     short = sync(settings, catalog=selection)
     sdks_own_way()
     long = sync(settings, catalog=selection)
-    assert without_times(short) == without_times(long)
+    assert without_times(short.messages) == without_times(long.messages)
     assert {it["type"] for it in short.messages} == {"SCHEMA", "RECORD", "STATE"}
 
 
@@ -96,7 +88,7 @@ def test_both_ways_give_the_same_lines_for_odd_messages(sandbox, sdks_own_way):
         sandbox.edna.add(Message(id=number, sent_ms=END_MS - number, channel="SMS", fields=fields))
     short = sync(config(sandbox))
     sdks_own_way()
-    assert without_times(short) == without_times(sync(config(sandbox)))
+    assert without_times(short.messages) == without_times(sync(config(sandbox)).messages)
     assert short.records("edna_history") == in_send_order("edna_history", short.records("edna_history"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -15,6 +14,7 @@ import urllib3
 
 from tap_msghistory.checks import is_loopback
 from tap_msghistory.client import environment, open_session
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 
 _CHUNK = 1 << 16  # bytes
@@ -36,19 +36,20 @@ class Downloader:
         for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(logger).addFilter(_may_be_logged)
 
-    def chunks(self, link: str, stop: threading.Event) -> Iterator[bytes]:
+    def chunks(self, link: str, effort: Effort) -> Iterator[bytes]:
         """Yield a file as it comes.
 
         Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
-        for loopback), and when `stop` is set.
+        for loopback), and when `effort` is stopped.
         """
         _check(link)
+        effort.requests += 1
         try:
             with self._open(link) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise DownloadError(f"the download was answered with status {response.status_code}")
                 for chunk in response.raw.stream(_CHUNK, decode_content=True):
-                    if stop.is_set():
+                    if effort.stop.is_set():
                         raise ApiError("stopped while downloading")
                     yield chunk
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

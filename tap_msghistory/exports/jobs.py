@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tap_msghistory.apis.export import Job, PartnerGatewayExport, State
 from tap_msghistory.client import Client
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnclearError
 from tap_msghistory.timestamps import to_text
 from tap_msghistory.windows import Window
@@ -57,84 +58,84 @@ class ExportJobs:
         self._patience = patience
         self._queueing = threading.Lock()
 
-    def run(self, window: Window, queued: Callable[[], None], stop: threading.Event) -> str:
+    def run(self, window: Window, queued: Callable[[], None], effort: Effort) -> str:
         """Return the id of a job for `window` whose file is ready; `queued` is called once there is one.
 
-        Raises `ApiError`, and at once when `stop` is set while it waits.
+        Raises `ApiError`, and at once when `effort` is stopped while it waits.
         """
         deadline = time.monotonic() + self._timeout
         for number in range(1, _JOBS_A_WINDOW + 1):
-            job_id = self._queue(window, stop)
+            job_id = self._queue(window, effort)
             logger.info("Export of %s: queued", span(window))
             queued()
-            if self._is_ready(job_id, window, deadline, stop):
+            if self._is_ready(job_id, window, deadline, effort):
                 return job_id
             logger.warning("Export of %s: has failed at the gateway, %d times now", span(window), number)
         raise ApiError(f"the partner gateway: the export of {span(window)} has failed {number} times")
 
-    def link(self, job_id: str, window: Window, stop: threading.Event) -> str:
+    def link(self, job_id: str, window: Window, effort: Effort) -> str:
         """Return a fresh link to a job's file, which is made anew if it is gone. Raises `ApiError`."""
         deadline = time.monotonic() + self._timeout
         for _ in range(_TRIES):
             try:
-                return self._client.send(self._api.link_request(job_id), self._api.link, stop)
+                return self._client.send(self._api.link_request(job_id), self._api.link, effort)
             except ApiError as error:
                 if error.status != _BAD_REQUEST:
                     raise
-            self._renew(job_id, window, stop)
-            if not self._is_ready(job_id, window, deadline, stop):
+            self._renew(job_id, window, effort)
+            if not self._is_ready(job_id, window, deadline, effort):
                 raise ApiError(f"the partner gateway: the export of {span(window)} has failed")
         raise _gave_up(window, "its file is gone time and again")
 
-    def listed(self, stop: threading.Event, page: int = 0) -> list[Job]:
+    def listed(self, effort: Effort, page: int = 0) -> list[Job]:
         """Return a page of the account's jobs, newest first."""
-        return self._client.send(self._api.list_request(page), self._api.jobs, stop)
+        return self._client.send(self._api.list_request(page), self._api.jobs, effort)
 
-    def _queue(self, window: Window, stop: threading.Event) -> str:
+    def _queue(self, window: Window, effort: Effort) -> str:
         """Queue a job and return its id; after an unclear answer, look in the list first.
 
         One at a time, so that a new job in the list is not another window's.
         """
         with self._queueing:
-            known = {job.id for job in self.listed(stop)}
+            known = {job.id for job in self.listed(effort)}
             for _ in range(_TRIES):
                 try:
-                    return self._client.send(self._api.queue_request(window), self._api.queued_id, stop)
+                    return self._client.send(self._api.queue_request(window), self._api.queued_id, effort)
                 except UnclearError as error:
                     logger.warning("%s; looking in the list for the export", error)
-                self._client.pause(self._patience.first, stop)
-                if job := self._find_new(window, known, stop):
+                self._client.pause(self._patience.first, effort)
+                if job := self._find_new(window, known, effort):
                     return job.id
         raise _gave_up(window, "no request to queue it was answered clearly")
 
-    def _find_new(self, window: Window, known: set[str], stop: threading.Event) -> Job | None:
+    def _find_new(self, window: Window, known: set[str], effort: Effort) -> Job | None:
         """Return a job that can only be the one just asked for; of several without a range, none is."""
-        new = [it for it in self.listed(stop) if it.id not in known and self._api.may_be(it, window)]
+        new = [it for it in self.listed(effort) if it.id not in known and self._api.may_be(it, window)]
         certain = [it for it in new if it.start and it.end] or (new if len(new) == 1 else [])
         return certain[0] if certain else None
 
-    def _is_ready(self, job_id: str, window: Window, deadline: float, stop: threading.Event) -> bool:
+    def _is_ready(self, job_id: str, window: Window, deadline: float, effort: Effort) -> bool:
         """Wait for a job's end, and return whether there is a file."""
         for _ in range(_TRIES):
-            state = self._wait(job_id, window, deadline, stop)
+            state = self._wait(job_id, window, deadline, effort)
             if state is not State.EXPIRED:
                 return state is State.READY
-            self._renew(job_id, window, stop)
+            self._renew(job_id, window, effort)
         raise _gave_up(window, "it expires time and again")
 
-    def _wait(self, job_id: str, window: Window, deadline: float, stop: threading.Event) -> State:
+    def _wait(self, job_id: str, window: Window, deadline: float, effort: Effort) -> State:
         for pause in self._patience.pauses():
-            self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), stop)
-            job = self._find(job_id, stop)
+            self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), effort)
+            job = self._find(job_id, effort)
             if job and job.state is not State.PENDING:
                 return job.state
             if time.monotonic() >= deadline:
                 break
         raise _gave_up(window, f"it is not ready after export_timeout ({self._timeout:g} seconds)")
 
-    def _find(self, job_id: str, stop: threading.Event) -> Job | None:
+    def _find(self, job_id: str, effort: Effort) -> Job | None:
         for page in range(_PAGES):
-            jobs = self.listed(stop, page)
+            jobs = self.listed(effort, page)
             for job in jobs:
                 if job.id == job_id:
                     return job
@@ -142,9 +143,9 @@ class ExportJobs:
                 break
         return None  # a list may lag behind what was queued
 
-    def _renew(self, job_id: str, window: Window, stop: threading.Event) -> None:
+    def _renew(self, job_id: str, window: Window, effort: Effort) -> None:
         logger.warning("Export of %s: its file has expired and is made anew", span(window))
-        self._client.send(self._api.renew_request(job_id), bytes, stop)
+        self._client.send(self._api.renew_request(job_id), bytes, effort)
 
 
 def span(window: Window) -> str:

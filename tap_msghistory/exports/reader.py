@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from tap_msghistory.client import Client
+from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnexpectedAnswerError
 from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader, DownloadError
@@ -35,6 +35,14 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class Export(NamedTuple):
+    """A window's messages, in order, and what it has taken to read them."""
+
+    window: Window
+    effort: Effort
+    spool: Spool
+
+
 class ExportReader:
     """Reads windows of one account, several at once."""
 
@@ -48,19 +56,19 @@ class ExportReader:
         self._rows = rows
         self._shaper = shaper
 
-    def read(self, window: Window, fits: Callable[[], None], stop: threading.Event) -> Spool:
+    def read(self, window: Window, fits: Callable[[], None], effort: Effort) -> Export:
         """Return the window's messages; `fits` is called once its job is queued.
 
         A download that breaks off, or a file that ends early, is started over with a fresh link: nothing
         of it has been emitted yet. Raises `TapError`.
         """
-        job_id = self._jobs.run(window, fits, stop)
+        job_id = self._jobs.run(window, fits, effort)
         tries = 0
         while True:
-            link = self._jobs.link(job_id, window, stop)
+            link = self._jobs.link(job_id, window, effort)
             tries += 1
             try:
-                return self._download(link, stop)
+                return Export(window, effort, self._download(link, effort))
             except (DownloadError, UnexpectedAnswerError) as error:
                 why = str(error)
             if tries == _DOWNLOADS:
@@ -69,15 +77,16 @@ class ExportReader:
                 )
             wait = delay(tries, 0.0)
             logger.warning("Export of %s: %s; downloading again in %.1f s", span(window), why, wait)
-            self._client.pause(wait, stop)
+            self._client.pause(wait, effort)
 
-    def _download(self, link: str, stop: threading.Event) -> Spool:
+    def _download(self, link: str, effort: Effort) -> Spool:
         """Parse a file while it comes, and put its messages in order."""
         spool = Spool()
         try:
-            for rows in _parts(self._rows.read(self._downloader.chunks(link, stop))):
+            for rows in _parts(self._rows.read(self._downloader.chunks(link, effort))):
                 self._add(rows, spool)
             spool.finish()
+            effort.pages += 1
         except BaseException:
             spool.close()
             raise
@@ -95,7 +104,7 @@ class ExportReader:
         spool.reject(rejections)
 
 
-def batches(window: Window, spool: Spool, record_type: type[msgspec.Struct]) -> Iterator[Batch]:
+def batches(export: Export, record_type: type[msgspec.Struct]) -> Iterator[Batch]:
     """Yield a window's records in send order, a thousand at a time, and let go of the disk.
 
     The last batch has all that the next window may have too.
@@ -105,14 +114,15 @@ def batches(window: Window, spool: Spool, record_type: type[msgspec.Struct]) -> 
     def restored(messages: Iterable[Message]) -> list[Any]:
         return [decode(record) for _, _, record in messages]
 
+    window, effort, spool = export
     near_end = to_text(window.end - _OVERLAP)
     try:
         for rejections in _parts(spool.rejected()):
             rejected = [Rejected(_decode(message), reason) for message, reason in rejections]
-            yield Batch(window, rejected=rejected, ends_window=False)
+            yield Batch(window, effort, rejected=rejected, ends_window=False)
         for messages in _parts(spool.sent_before(near_end)):
-            yield Batch(window, restored(messages), ends_window=False)
-        yield Batch(window, restored(spool.sent_since(near_end)))
+            yield Batch(window, effort, restored(messages), ends_window=False)
+        yield Batch(window, effort, restored(spool.sent_since(near_end)))
     finally:
         spool.close()
 

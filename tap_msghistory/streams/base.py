@@ -6,9 +6,9 @@ import abc
 import logging
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 from singer_sdk import Stream
@@ -36,7 +36,17 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_msghistory.client import Client
+    from tap_msghistory.effort import Effort
     from tap_msghistory.tap import TapMessageHistory
+
+
+class Plan(NamedTuple):
+    """What a run reads."""
+
+    bookmark: Bookmark  #: from where it goes on
+    until: datetime  #: as of when
+    windows: list[Window]
 
 
 class MessageHistoryStream(Stream, abc.ABC):
@@ -65,6 +75,28 @@ class MessageHistoryStream(Stream, abc.ABC):
     @abc.abstractmethod
     def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
         """Read the windows, and yield their messages in send order."""
+
+    @property
+    @abc.abstractmethod
+    def client(self) -> Client:
+        """The vendor's client, shared by all streams of one credential."""
+
+    def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
+        """Return about how many messages a window holds; None where that cannot be asked."""
+        return None
+
+    def planned(self) -> Plan:
+        """Return what a run that begins now reads."""
+        settings = self._tap.settings
+        until = floor(settings.read_until(now()))
+        bookmark = self._read_bookmark()
+        if until < bookmark.read_to:
+            self.logger.warning(
+                "Nothing is read: start_date or the state is at %s, which is after %s",
+                to_text(bookmark.read_to),
+                to_text(until),
+            )
+        return Plan(bookmark, until, plan(bookmark, until, settings.schedule, self.max_span))
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, none twice."""
@@ -116,19 +148,12 @@ class MessageHistoryStream(Stream, abc.ABC):
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
-        settings = self._tap.settings
-        until = floor(settings.read_until(now()))
-        bookmark = self._read_bookmark()
-        if until < bookmark.read_to:
-            self.logger.warning(
-                "Nothing is read: start_date or the state is at %s, which is after %s",
-                to_text(bookmark.read_to),
-                to_text(until),
-            )
-        windows = plan(bookmark, until, settings.schedule, self.max_span)
+        bookmark, until, windows = self.planned()
+        progress = self._tap.progress.begin(self.name, windows)
         neighbours: set[Any] = set()
-        rejected = 0
+        messages = rejected = 0
         for batch in self.read_windows(windows):
+            window, effort = batch.window, batch.effort
             if batch.rejected:
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
@@ -136,17 +161,23 @@ class MessageHistoryStream(Stream, abc.ABC):
             ids = {record.messageId for record in batch.records}
             if not neighbours.isdisjoint(ids):
                 batch.records = [it for it in batch.records if it.messageId not in neighbours]
+            messages += len(batch.records)
+            progress.add_messages(len(batch.records), window.reason)
             yield batch.records
             batch.records.clear()  # or they would be in memory until the next window is
             if not batch.ends_window:
                 continue
             neighbours = ids
-            bookmark = advance(bookmark, batch.window, until, settings.schedule)
+            progress.add_window(window, effort, rejected)
+            self._tap.sync_windows.write(self.name, window, effort, messages=messages, rejected=rejected)
+            messages = rejected = 0
+            bookmark = advance(bookmark, window, until, self._tap.settings.schedule)
             self._write_bookmark(bookmark)
-        if rejected:
+        progress.ended = self._tap.progress.clock()
+        if progress.rejected:
             self.logger.warning(
                 "%d messages of %s could not be shaped; %s",
-                rejected,
+                progress.rejected,
                 self.name,
                 self._tap.rejected_messages.whereabouts,
             )

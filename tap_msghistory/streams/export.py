@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_msghistory.apis.export import PartnerGatewayExport
+from tap_msghistory.effort import Effort
 from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE, ExportJobs, Patience
@@ -21,6 +21,7 @@ from tap_msghistory.streams.base import MessageHistoryStream
 from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
+    from tap_msghistory.client import Client
     from tap_msghistory.tap import TapMessageHistory
 
 
@@ -44,6 +45,11 @@ class PartnerGatewayExportStream(MessageHistoryStream):
         super().__init__(tap)
         self._patience = patience
 
+    @property
+    def client(self) -> Client:
+        """The client that holds the gateway's credentials."""
+        return self._tap.partner_gateway_client
+
     @cached_property
     def jobs(self) -> ExportJobs:
         """The account's export jobs, narrowed by the settings."""
@@ -54,7 +60,7 @@ class PartnerGatewayExportStream(MessageHistoryStream):
                 config["partner_gateway_base_url"].rstrip("/"),
                 {name: value for name, value in filters.items() if value},
             ),
-            client=self._tap.partner_gateway_client,
+            client=self.client,
             timeout=self._tap.settings.export_timeout,
             patience=self._patience,
         )
@@ -63,17 +69,17 @@ class PartnerGatewayExportStream(MessageHistoryStream):
         """Have up to `export_concurrency` jobs at once, and yield a window's messages in several batches."""
         if self.ABORT_AT_RECORD_COUNT is not None:
             # --test: whether the credentials work need not cost the vendor a job, nor the user minutes.
-            self.jobs.listed(threading.Event())
+            self.jobs.listed(Effort())
             return
         settings = self._tap.settings
         reader = ExportReader(
-            client=self._tap.partner_gateway_client,
+            client=self.client,
             jobs=self.jobs,
             downloader=Downloader(connections=settings.export_concurrency, timeout=settings.request_timeout),
             rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.sent_at}]),
             shaper=self.get_shaper(),
         )
-        spools = read_in_order(windows, reader.read, settings.export_concurrency, self._tap.check_output)
+        exports = read_in_order(windows, reader.read, settings.export_concurrency, self._tap.check_output)
         record = record_type(self.schema, extra_fields=dict[str, Any] | None)
-        for spool, window in zip(spools, windows, strict=True):
-            yield from batches(window, spool, record)
+        for export in exports:
+            yield from batches(export, record)

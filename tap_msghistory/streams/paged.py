@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.effort import Effort
 from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch, Paginator, WindowReader
 from tap_msghistory.streams.base import MessageHistoryStream
@@ -14,7 +15,6 @@ from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
     from tap_msghistory.apis.base import HistoryApi
-    from tap_msghistory.client import Client
 
 
 class PagedHistoryStream(MessageHistoryStream):
@@ -25,19 +25,21 @@ class PagedHistoryStream(MessageHistoryStream):
     def api(self) -> HistoryApi:
         """What to ask of the vendor."""
 
-    @property
-    @abc.abstractmethod
-    def client(self) -> Client:
-        """The vendor's client, shared by all streams of one credential."""
-
     @abc.abstractmethod
     def get_new_paginator(self) -> Paginator:
         """Return a paginator for one window."""
 
     def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once, and yield a batch a window."""
+        settings = self._tap.settings
+        yield from read_in_order(windows, self._reader().read, settings.concurrency, self._tap.check_output)
+
+    def estimate(self, window: Window, effort: Effort) -> float:
+        """Return about how many messages a window holds."""
+        return self._reader().estimate(window, effort)
+
+    def _reader(self) -> WindowReader:
         decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper())
-        reader = WindowReader(
+        return WindowReader(
             api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
         )
-        yield from read_in_order(windows, reader.read, self._tap.settings.concurrency, self._tap.check_output)

@@ -1,0 +1,94 @@
+"""What the command's options do: the SDK's, with files checked, a progress display, and `--plan`."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import click
+from singer_sdk import Tap
+from singer_sdk.helpers._util import read_json_file
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib import Catalog
+
+from tap_msghistory.command import TapCommand
+from tap_msghistory.display import shown
+from tap_msghistory.errors import TapError
+
+if TYPE_CHECKING:
+    from tap_msghistory.tap import TapMessageHistory
+
+
+class CommandLineTap(Tap):
+    """A tap whose options are checked before anything is read."""
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the files of settings. Raises `TapError` for one that holds none."""
+        for path in value:
+            if path != "ENV" and not isinstance(read_json_file(path), dict):
+                raise TapError(f"The file {path}, given with --config, must hold a JSON object")
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        plan: bool = False,
+    ) -> None:
+        """Run the tap, or show what a run would read. Raises `TapError` and `ValueError` for files."""
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        config = config or _ConfigInput()
+        tap = cast("type[TapMessageHistory]", cls)(
+            config=config.config,
+            state=_object(state, "state", "bookmarks"),
+            catalog=_catalog(catalog),
+            parse_env_config=config.parse_env,
+            validate_config=True,
+        )
+        if plan:
+            click.echo(tap.forecast())
+            return
+        with shown(tap.progress):
+            tap.sync_all()
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the SDK's command line, with errors as one line each."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--plan"],
+                is_flag=True,
+                help="Show what a sync would read, with estimates from a few small requests; emit nothing.",
+            )
+        )
+        return TapCommand.wrap(command, logger=cls.logger)
+
+
+def _object(file: IO[str] | None, option: str, member: str) -> dict[str, Any] | None:
+    """Read a file given on the command line, which would count as empty if it held something else.
+
+    Raises `TapError`, and `ValueError` where it is not JSON.
+    """
+    if file is None:
+        return None
+    content = json.load(file)
+    if not isinstance(content, dict) or (content and member not in content):
+        raise TapError(f"The file given with --{option} must hold a JSON object with {member!r}")
+    return content
+
+
+def _catalog(file: IO[str] | None) -> dict[str, Any] | None:
+    content = _object(file, "catalog", "streams")
+    try:
+        Catalog.from_dict(content or {"streams": []})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise TapError("The file given with --catalog is no Singer catalog") from error
+    return content

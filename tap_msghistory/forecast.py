@@ -1,0 +1,134 @@
+"""What a sync would read, before it does: stretches of send time, why, and about how much that takes.
+
+How many messages a stretch holds is only known when it has been read. A few places of what is planned are
+sampled, and the rest is taken to be as dense as these.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from tap_msghistory.effort import Effort
+from tap_msghistory.reader import CAPACITY
+from tap_msghistory.streams.base import MessageHistoryStream
+from tap_msghistory.timestamps import to_text
+from tap_msghistory.windows import Window
+
+#: Places of a stream that are sampled, by one or two small requests each.
+_SAMPLES = 3
+_HEADER = ("stream", "after", "up to", "why", "requests", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A stretch that would be read, and what that takes; None: not known before."""
+
+    stretch: Window
+    requests: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a sync would read of a stream."""
+
+    stream: str
+    asked: int  #: requests that the forecast has taken
+    expected: list[Expected]
+
+
+def of(stream: MessageHistoryStream) -> Forecast:
+    """Forecast a stream's sync. Raises `ApiError`."""
+    effort = Effort()
+    planned = stretches(stream.planned().windows)
+    began = time.monotonic()
+    density = _density(stream, planned, effort)
+    seconds_a_request = (time.monotonic() - began) / max(effort.requests, 1)
+    return Forecast(
+        stream.name,
+        effort.requests,
+        [
+            Expected(it, requests, _seconds(stream, requests, seconds_a_request))
+            for it in planned
+            for requests in [_requests(stream, it, density)]
+        ],
+    )
+
+
+def stretches(windows: Sequence[Window]) -> list[Window]:
+    """Return the windows with those joined that only a limit to their length parts."""
+    joined: list[Window] = []
+    for window in windows:
+        if joined and joined[-1].end == window.start and joined[-1].reason is window.reason:
+            joined[-1] = replace(joined[-1], end=window.end)
+        else:
+            joined.append(window)
+    return joined
+
+
+def places(planned: Sequence[Window]) -> list[Window]:
+    """Return the windows to sample: the longest parts of what is planned, none longer than a third of it."""
+    longest = sum((it.end - it.start for it in planned), timedelta(0)) / _SAMPLES
+    parts: list[Window] = []
+    for stretch in planned:
+        count = math.ceil((stretch.end - stretch.start) / longest)
+        step = (stretch.end - stretch.start) / count
+        parts += [
+            replace(stretch, start=stretch.start + step * it, end=stretch.start + step * (it + 1))
+            for it in range(count)
+        ]
+    return sorted(parts, key=lambda it: it.end - it.start, reverse=True)[:_SAMPLES]
+
+
+def table(forecasts: Sequence[Forecast]) -> str:
+    """Lay forecasts out, a line a stretch."""
+    rows = [_HEADER, *(row for it in forecasts for row in _rows(it))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    asked = sum(it.asked for it in forecasts)
+    return "\n".join([*lines, "", f"Nothing was emitted. Estimated from {asked} small requests."])
+
+
+def _density(stream: MessageHistoryStream, planned: list[Window], effort: Effort) -> float | None:
+    """Return the messages a second of send time; None where that cannot be asked."""
+    sampled = places(planned)
+    messages = [stream.estimate(it, effort) for it in sampled]
+    known = [it for it in messages if it is not None]
+    if not known:
+        return None
+    return sum(known) / sum((it.end - it.start).total_seconds() for it in sampled)
+
+
+def _requests(stream: MessageHistoryStream, stretch: Window, density: float | None) -> int | None:
+    if density is None:
+        return None
+    messages = density * (stretch.end - stretch.start).total_seconds()
+    # A request a page, and one that finds out where a window is full.
+    return math.ceil(messages / stream.config["page_size"] + messages / CAPACITY) or 1
+
+
+def _seconds(stream: MessageHistoryStream, requests: int | None, seconds_a_request: float) -> float | None:
+    if requests is None:
+        return None
+    allowed = stream.client.requests_per_second
+    at_pace = requests / allowed if allowed else 0.0
+    at_latency: float = requests * seconds_a_request / stream.config["concurrency"]
+    return max(at_pace, at_latency)
+
+
+def _rows(forecast: Forecast) -> list[tuple[str, ...]]:
+    return [
+        (
+            forecast.stream,
+            to_text(it.stretch.start),
+            to_text(it.stretch.end),
+            it.stretch.reason.value,
+            "not known" if it.requests is None else f"about {it.requests:,}",
+            "not known" if it.seconds is None else f"about {timedelta(seconds=math.ceil(it.seconds))}",
+        )
+        for it in forecast.expected
+    ] or [(forecast.stream, "", "", "nothing to read", "", "")]

@@ -1,0 +1,106 @@
+"""How far a run has got, in numbers and in words. Shows nothing, and has no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+
+from tap_msghistory.effort import Effort
+from tap_msghistory.windows import Reason, Window
+
+
+@dataclass(slots=True)
+class StreamProgress:
+    """How far one stream has got."""
+
+    name: str
+    planned: timedelta  #: of send time, in all
+    began: float  #: by the run's clock, as all seconds here
+    ended: float | None = None
+    reached: datetime | None = None  #: the send time up to which has been read
+    covered: timedelta = timedelta(0)  #: of what is planned
+    new: int = 0
+    revisited: int = 0
+    rejected: int = 0
+    requests: int = 0
+    retries: int = 0
+    paced: float = 0.0
+
+    @property
+    def messages(self) -> int:
+        """All that have been emitted."""
+        return self.new + self.revisited
+
+    def add_messages(self, count: int, reason: Reason) -> None:
+        """Take note of messages that are emitted."""
+        if reason is Reason.NEW:
+            self.new += count
+        else:
+            self.revisited += count
+
+    def add_window(self, window: Window, effort: Effort, rejected: int) -> None:
+        """Take note of a window that has been emitted."""
+        self.reached = window.end
+        self.covered += window.end - window.start
+        self.rejected += rejected
+        self.requests += effort.requests
+        self.retries += effort.retries
+        self.paced += effort.paced
+
+    def rate(self, now: float) -> float:
+        """Return messages a second."""
+        return self.messages / max((self.ended or now) - self.began, 0.001)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return how long the rest takes if it is like what has been read; None if nothing has."""
+        if not self.covered:
+            return None
+        return (self.planned - self.covered) / self.covered * (now - self.began)
+
+    def describe(self, now: float) -> str:
+        """Say in a line how far it has got."""
+        return (
+            f"{self.name}: {reached(self)}, {self.messages:,} messages, {self.rate(now):,.0f} a second, "
+            f"{time_left(self.seconds_left(now))}, {self.paced:.0f} s waited for the pace"
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far all streams have got that have been begun."""
+
+    clock: Callable[[], float] = monotonic  #: counts seconds
+    streams: list[StreamProgress] = field(default_factory=list)
+
+    def begin(self, name: str, windows: Sequence[Window]) -> StreamProgress:
+        """Begin a stream that is to read these windows."""
+        planned = sum((it.end - it.start for it in windows), timedelta(0))
+        self.streams.append(StreamProgress(name, planned, self.clock()))
+        return self.streams[-1]
+
+    def describe(self) -> str:
+        """Say in a line how far the stream has got that is being read."""
+        return self.streams[-1].describe(self.clock()) if self.streams else "nothing has been read yet"
+
+    def summary(self) -> list[str]:
+        """Return a line for each stream that was read."""
+        return [
+            f"{it.name}: {it.messages:,} messages ({it.new:,} new, {it.revisited:,} revisited), "
+            f"{it.rejected:,} rejected, {it.requests:,} requests ({it.retries:,} of them retries), "
+            f"{it.paced:.0f} s waited for the pace, {reached(it)}"
+            for it in self.streams
+        ]
+
+
+def reached(progress: StreamProgress) -> str:
+    """Say how far in send time."""
+    return f"up to {progress.reached:%Y-%m-%d %H:%M} UTC" if progress.reached else "no window finished"
+
+
+def time_left(seconds: float | None) -> str:
+    """Say how long the rest takes."""
+    if seconds is None:
+        return "time left not known"
+    return f"{timedelta(seconds=round(seconds))} left"

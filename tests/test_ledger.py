@@ -1,0 +1,145 @@
+"""The ledger says what was read: its sums are what was emitted, and what was asked of the server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tap_msghistory.errors import TapError
+from tap_msghistory.sandbox.faults import Faults
+from tap_msghistory.sandbox.history import Message
+from tests.impatient import ImpatientTap
+from tests.support import (
+    END,
+    END_MS,
+    EXPORT,
+    LEDGER,
+    REJECTED,
+    STREAMS,
+    check_ledger,
+    config,
+    iso,
+    selecting,
+    sync,
+)
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch):
+    """Let tries follow each other at once."""
+    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
+
+
+def total(output, column):
+    return sum(it[column] for it in output.records(LEDGER))
+
+
+def test_its_sums_are_what_was_emitted_and_its_windows_join(life_like):
+    output = sync(config(life_like))
+    check_ledger(output)
+    for stream in STREAMS:
+        windows = [it for it in output.records(LEDGER) if it["stream"] == stream]
+        assert windows[0]["windowFrom"] == config(life_like)["start_date"]
+        assert windows[-1]["windowTo"] == iso(END)
+        assert {it["reason"] for it in windows} == {"new"}
+    assert total(output, "messages") > 20_000
+
+
+def test_its_requests_and_retries_are_those_that_the_server_has_seen(sandbox, life_like):
+    sandbox.edna.add(*life_like.edna)
+    sandbox.gateway["SMS"].add(*life_like.gateway["SMS"])
+    sandbox.faults = Faults(error_rate=0.1, cut_rate=0.1, html_rate=0.1, seed=1)
+    output = sync(config(sandbox, page_size=100, concurrency=2))
+    check_ledger(output)
+    assert total(output, "requests") == len(sandbox.requests)
+    assert total(output, "retries") > 50
+
+
+def test_a_stretch_without_messages_is_in_it_too(sandbox):
+    output = sync(config(sandbox))
+    assert {(it["stream"], it["messages"], it["pages"]) for it in output.records(LEDGER)} == {
+        (stream, 0, 1) for stream in STREAMS
+    }
+
+
+def test_it_says_why_a_window_was_read(sandbox):
+    ages = {"revisit_after": ["P1D"], "visibility_lag": "PT0S"}
+    first = sync(config(sandbox, **ages, end_date=iso(END - HOUR)))
+    second = sync(config(sandbox, **ages), state=first.state)
+    third = sync(config(sandbox, revisit_after=[], lookback="PT2H"), state=first.state)
+    assert reasons(second) == [("revisit", END - 25 * HOUR, END - 24 * HOUR), ("new", END - HOUR, END)]
+    assert reasons(third) == [("lookback", END - 3 * HOUR, END - HOUR), ("new", END - HOUR, END)]
+    run_ids = [output.records(LEDGER)[0]["runId"] for output in (first, second, third)]
+    assert len(set(run_ids)) == 3
+
+
+def reasons(output):
+    rows = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
+    return [
+        (it["reason"], *(msgspec.convert(it[name], type=type(END)) for name in ("windowFrom", "windowTo")))
+        for it in rows
+    ]
+
+
+def test_rejected_messages_are_counted_beside_the_others(sandbox):
+    sandbox.edna.add(
+        Message(id=1, sent_ms=END_MS, channel="SMS"),
+        Message(id=2, sent_ms=END_MS, channel="SMS", fields={"messageId": "two"}),
+    )
+    output = sync(config(sandbox))
+    check_ledger(output)
+    (row,) = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
+    assert (row["messages"], row["rejected"]) == (1, 1)
+
+
+def test_of_a_run_that_fails_it_has_the_windows_that_were_read_whole(sandbox, life_like):
+    sandbox.edna.add(*life_like.edna)
+    errors: list[TapError] = []
+    sandbox.journal.watch = lambda request: refuse_from(sandbox, request, offset=3_000)
+    output = sync(config(sandbox, page_size=1000), catch=errors.append)
+    assert len(errors) == 1
+    rows = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
+    assert output.records(EDNA) == [] or rows
+    assert sum(it["messages"] for it in rows) == len(output.records(EDNA))
+
+
+def refuse_from(sandbox, request, offset):
+    if offset <= request.offset < 9_000:
+        sandbox.faults.refuse = 401
+
+
+@pytest.mark.parametrize("maps", [{}, {"stream_maps": {LEDGER: {"secondsTwice": "seconds * 2"}}}])
+def test_stream_maps_apply_to_it_as_to_all(sandbox, maps):
+    (row, *_) = sync(config(sandbox, **maps)).records(LEDGER)
+    assert row.get("secondsTwice") == (row["seconds"] * 2 if maps else None)
+
+
+def test_deselected_it_costs_nothing(sandbox):
+    with_it = sync(config(sandbox))
+    before = len(sandbox.requests)
+    without = sync(config(sandbox), catalog=selecting(*STREAMS, REJECTED))
+    assert with_it.records(LEDGER)
+    assert [it for it in without.messages if it.get("stream") == LEDGER] == []
+    assert LEDGER not in without.state["bookmarks"]
+    assert len(sandbox.requests) == 2 * before
+
+
+def test_its_schema_comes_once_before_its_first_row(life_like):
+    messages = [it for it in sync(config(life_like)).messages if it.get("stream") == LEDGER]
+    assert [it["type"] for it in messages].count("SCHEMA") == 1
+    assert messages[0]["type"] == "SCHEMA"
+
+
+def test_an_export_is_in_it_with_what_its_jobs_and_downloads_have_taken(sandbox, life_like):
+    sandbox.gateway["SMS"].add(*list(life_like.gateway["SMS"])[::6])
+    settings = config(sandbox)
+    output = sync(settings, catalog=selecting(EXPORT, LEDGER), tap_class=ImpatientTap)
+    check_ledger(output)
+    assert total(output, "messages") == len(sandbox.gateway["SMS"])
+    assert total(output, "requests") == len(sandbox.requests)
+    assert {it["pages"] for it in output.records(LEDGER)} == {1}
