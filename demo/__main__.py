@@ -68,6 +68,7 @@ def _demo() -> None:
             ("By channel and status", report.BY_STATUS),
             ("What the second sync brought", report.BROUGHT),
             ("Statuses that it changed", report.MOVED),
+            *report.completeness(house),
         ):
             print(f"\n{title}\n\n{report.table(house, question)}")
     print("\nThe servers, the tables and the Meltano project were temporary, and are gone.")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from psycopg import sql
 
 from demo.postgres import Warehouse
+
+COMPLETENESS = Path(__file__).resolve().parents[1] / "docs" / "sql" / "completeness.sql"
 
 MESSAGES = sql.SQL("""
 CREATE VIEW messages AS
@@ -50,6 +54,17 @@ WHERE first_sync.status <> messages.status
 GROUP BY 1, 2
 ORDER BY 3 DESC
 """)
+
+
+def completeness(warehouse: Warehouse) -> list[tuple[str, sql.SQL]]:
+    """Prepare the questions of docs/sql/completeness.sql; return each with what it asks for."""
+    preparation, *questions = COMPLETENESS.read_text().split(";\n\n")
+    warehouse.connection.execute(sql.SQL(preparation))
+    return [(_title(it), sql.SQL(it.rstrip(";\n"))) for it in questions]
+
+
+def _title(question: str) -> str:
+    return question.removeprefix("-- ").partition("\n")[0].partition(";")[0].rstrip(".")
 
 
 def remember(warehouse: Warehouse) -> None:

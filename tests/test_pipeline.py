@@ -19,9 +19,10 @@ sql = pytest.importorskip("psycopg.sql", reason=REASON)
 from demo.pipeline import pipeline  # noqa: E402
 from demo.postgres import Warehouse, warehouse  # noqa: E402
 from demo.processes import interruptible  # noqa: E402
+from demo.report import completeness  # noqa: E402
 from tap_msghistory.sandbox.clock import Clock  # noqa: E402
 from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
-from tests.support import END, END_MS, STREAMS, iso, truth  # noqa: E402
+from tests.support import END, END_MS, LEDGER, STREAMS, iso, truth  # noqa: E402
 
 pytestmark = pytest.mark.pipeline
 
@@ -145,3 +146,61 @@ def column_type(schema: dict[str, Any]) -> str:
         return "timestamp without time zone"
     types = {"integer": "bigint", "number": "numeric", "string": "text", "object": "jsonb"}
     return types[schema["type"][0]]
+
+
+# The ledger, and the questions that docs/sql has for it.
+
+
+def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
+    """Answer the questions: days that lack messages, stretches never read, open statuses."""
+    return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
+
+
+def test_by_the_ledger_nothing_is_missing_but_what_was_sent_since_the_last_run(walk):
+    missing, never_read, _ = asked(walk.warehouse)
+    assert missing == []
+    end = END.replace(tzinfo=None)
+    assert [(stream, after) for stream, after, *_ in never_read] == [(it, end) for it in sorted(STREAMS)]
+
+
+def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        day = walk.warehouse.query(
+            sql.SQL("""
+                DELETE FROM edna_history WHERE "messageId" = (SELECT max("messageId") FROM edna_history)
+                RETURNING "sentOrReceivedAt"::date
+            """)
+        )[0][0]
+        ((stream, first, last, in_ledger, in_warehouse, missing),) = asked(walk.warehouse)[0]
+    assert (stream, missing, in_ledger - in_warehouse) == ("edna_history", 1, 1)
+    assert first <= day <= last
+
+
+def test_a_stretch_that_was_never_read_is_found(walk):
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        ((gone_from, gone_to),) = walk.warehouse.query(
+            sql.SQL("""
+                DELETE FROM sync_windows WHERE stream = 'edna_history' AND reason = 'new'
+                    AND "windowTo" = (SELECT max("windowTo") FROM sync_windows)
+                RETURNING "windowFrom", "windowTo"
+            """)
+        )
+        never_read = [row for row in asked(walk.warehouse)[1] if row[0] == "edna_history"]
+    assert [row[1] for row in never_read] == [gone_from]
+    assert never_read[0][2] > gone_to
+
+
+def test_open_statuses_are_counted_by_age(walk):
+    open_ = {"ACCEPTED", "ENQUEUED", "SENT", "UNKNOWN", None}
+    rows = asked(walk.warehouse)[2]
+    for stream in STREAMS:
+        counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
+        assert counted == sum(it["deliveryStatus"] in open_ for it in walk.loaded[1][stream].values())
+    assert all(sum(row[2:-1]) == 0 for row in rows)  # all were sent in 2024
+
+
+def test_the_ledgers_table_has_a_row_a_window_and_counts_what_was_loaded(walk):
+    question = sql.SQL("SELECT stream, sum(messages) FROM {} WHERE reason = 'new' GROUP BY stream")
+    loaded = dict(walk.warehouse.query(question.format(sql.Identifier(LEDGER))))
+    for stream in STREAMS:
+        assert 0 <= loaded[stream] - len(walk.loaded[1][stream]) <= 1  # of the millisecond where runs meet
