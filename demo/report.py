@@ -77,6 +77,8 @@ def table(warehouse: Warehouse, question: sql.SQL) -> str:
     """Ask, and lay the answer out; numbers stand to the right."""
     cursor = warehouse.connection.execute(question)
     rows = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in cursor]
+    if not rows:
+        return "none"
     names = [column.name for column in cursor.description or ()]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     lines = [names, ["-" * width for width in widths], *rows]

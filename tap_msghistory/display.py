@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from tap_msghistory.progress import Progress, StreamProgress, reached, time_left
 
 if TYPE_CHECKING:
+    from rich.progress_bar import ProgressBar
     from rich.table import Table
 
 logger = logging.getLogger("tap-msghistory.progress")
 
 HEARTBEAT_SECONDS = 30.0
 _REFRESHES_A_SECOND = 4
+_WIDTH_WITH_BARS = 110  # columns
 
 
 @contextlib.contextmanager
@@ -57,9 +59,10 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
     from rich.live import Live  # noqa: PLC0415
 
     terminal = sys.stderr
+    console = Console(file=terminal)
     live = Live(
-        get_renderable=lambda: table(progress.streams, progress.clock()),
-        console=Console(file=terminal),
+        get_renderable=lambda: table(progress.streams, progress.clock(), console.width),
+        console=console,
         refresh_per_second=_REFRESHES_A_SECOND,
         redirect_stdout=False,
         transient=True,
@@ -79,21 +82,33 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
                 handler.setStream(terminal)
 
 
-def table(streams: list[StreamProgress], now: float) -> Table:
-    """Return a line a stream."""
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+def table(streams: list[StreamProgress], now: float, width: int) -> Table:
+    """Return a line a stream, for a terminal of so many columns."""
     from rich.table import Table  # noqa: PLC0415
 
-    lines = Table.grid(padding=(0, 2))
+    lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    lines.add_column("stream", no_wrap=True)
+    lines.add_column("up to (UTC)", no_wrap=True)
+    for figure in ("messages", "/s", "left", "pace"):
+        lines.add_column(figure, justify="right", no_wrap=True)
+    has_bars = width >= _WIDTH_WITH_BARS
+    if has_bars:
+        lines.add_column()
     for it in streams:
-        is_done = it.ended is not None
         lines.add_row(
             it.name,
-            ProgressBar(it.planned.total_seconds() or 1, it.covered.total_seconds(), width=20),
             reached(it),
-            f"{it.messages:,} messages",
-            f"{it.rate(now):,.0f}/s",
-            "done" if is_done else time_left(it.seconds_left(now)),
-            f"{it.paced:.0f} s paced",
+            f"{it.messages:,}",
+            f"{it.rate(now):,.0f}",
+            "done" if it.ended is not None else time_left(it.seconds_left(now)),
+            f"{it.paced:.0f}s",
+            *([_bar(it)] if has_bars else []),
         )
     return lines
+
+
+def _bar(progress: StreamProgress) -> ProgressBar:
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+
+    planned = progress.planned.total_seconds()
+    return ProgressBar(planned or 1.0, progress.covered.total_seconds() if planned else 1.0, width=20)

@@ -62,8 +62,9 @@ class StreamProgress:
     def describe(self, now: float) -> str:
         """Say in a line how far it has got."""
         return (
-            f"{self.name}: {reached(self)}, {self.messages:,} messages, {self.rate(now):,.0f} a second, "
-            f"{time_left(self.seconds_left(now))}, {self.paced:.0f} s waited for the pace"
+            f"{self.name}: up to {reached(self)} (UTC), {self.messages:,} messages, "
+            f"{self.rate(now):,.0f} a second, "
+            f"{time_left(self.seconds_left(now))} left, {self.paced:.0f} s waited for the pace"
         )
 
 
@@ -89,18 +90,16 @@ class Progress:
         return [
             f"{it.name}: {it.messages:,} messages ({it.new:,} new, {it.revisited:,} revisited), "
             f"{it.rejected:,} rejected, {it.requests:,} requests ({it.retries:,} of them retries), "
-            f"{it.paced:.0f} s waited for the pace, {reached(it)}"
+            f"{it.paced:.0f} s waited for the pace, up to {reached(it)} (UTC)"
             for it in self.streams
         ]
 
 
 def reached(progress: StreamProgress) -> str:
-    """Say how far in send time."""
-    return f"up to {progress.reached:%Y-%m-%d %H:%M} UTC" if progress.reached else "no window finished"
+    """Say how far in send time, UTC."""
+    return f"{progress.reached:%Y-%m-%d %H:%M}" if progress.reached else "the start"
 
 
 def time_left(seconds: float | None) -> str:
     """Say how long the rest takes."""
-    if seconds is None:
-        return "time left not known"
-    return f"{timedelta(seconds=round(seconds))} left"
+    return "unknown" if seconds is None else f"{timedelta(seconds=round(seconds))}"

@@ -17,13 +17,13 @@ import yaml
 
 from tap_msghistory.sandbox.history import Message
 from tests.processes import run_here
-from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, REJECTED, STREAMS, config, sync
+from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, LEDGER, REJECTED, STREAMS, config, sync
 
 HEADING = "Hashing addresses, dropping texts"
 PEPPER = "pepper"
 PHONE, TEXT = "35000777333", "CANARY"
 SCHEMAS = {**dict.fromkeys(STREAMS, "partner_gateway_message"), "edna_history": "edna_message"}
-SCHEMAS[REJECTED] = "rejected_message"
+SCHEMAS |= {REJECTED: "rejected_message", LEDGER: "sync_window"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_addresses_are_hashed_and_texts_are_gone_and_keys_are_there(personal, re
 def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_column(personal, recipe):
     output = sync(config(personal, **recipe))
     schemas = {it["stream"]: it["schema"] for it in output.messages if it["type"] == "SCHEMA"}
-    assert schemas.keys() == {*STREAMS, REJECTED}
+    assert schemas.keys() == {*STREAMS, REJECTED, LEDGER}
     for stream, schema in schemas.items():
         assert not {"content", "comment", "body", "extraFields", "message"} & schema["properties"].keys()
         for record in output.records(stream):

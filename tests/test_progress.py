@@ -1,0 +1,178 @@
+"""Whoever watches a run sees how far it is: on a terminal, in a log, and at the end."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import os
+import pty
+import re
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from tap_msghistory.display import HEARTBEAT_SECONDS, beat, table
+from tap_msghistory.effort import Effort
+from tap_msghistory.progress import Progress
+from tap_msghistory.windows import Reason, Window
+from tests.processes import run, running, whole_lines
+from tests.support import END, STREAMS, config, iso
+
+HOUR = timedelta(hours=1)
+REVISITED = Window(END - 9 * HOUR, END - 8 * HOUR, Reason.REVISIT)
+NEW = Window(END - 3 * HOUR, END, Reason.NEW)
+
+
+@pytest.fixture
+def half_way():
+    """A stream that has read one hour of four in ten seconds, and waited."""
+    seconds = [0.0]
+    progress = Progress(clock=lambda: seconds[0])
+    stream = progress.begin("edna_history", [REVISITED, NEW])
+    stream.add_messages(1_200, Reason.REVISIT)
+    stream.add_window(REVISITED, Effort(requests=4, retries=1, paced=2.5), rejected=3)
+    stream.add_messages(300, Reason.NEW)
+    seconds[0] = 10.0
+    return progress
+
+
+def test_a_line_says_how_far_in_send_time_how_many_how_fast_and_how_long_still(half_way):
+    assert half_way.describe() == (
+        "edna_history: up to 2024-11-03 04:00 (UTC), 1,500 messages, 150 a second, 0:00:30 left, "
+        "2 s waited for the pace"
+    )
+
+
+def test_a_line_promises_nothing_before_the_first_window():
+    progress = Progress(clock=lambda: 0.0)
+    assert progress.describe() == "nothing has been read yet"
+    progress.begin("edna_history", [NEW])
+    assert "up to the start (UTC), 0 messages, 0 a second, unknown left" in progress.describe()
+
+
+def test_the_summary_tells_new_from_revisited_and_counts_what_it_took(half_way):
+    assert half_way.summary() == [
+        (
+            "edna_history: 1,500 messages (300 new, 1,200 revisited), 3 rejected, "
+            "4 requests (1 of them retries), 2 s waited for the pace, up to 2024-11-03 04:00 (UTC)"
+        )
+    ]
+
+
+def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
+    caplog.set_level(logging.INFO)
+    waits = iter([False, False, True])
+    beat(half_way, lambda: next(waits))
+    assert [it.getMessage() for it in caplog.records] == [half_way.describe()] * 2
+    assert HEARTBEAT_SECONDS <= 30
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_display_has_a_line_a_stream(half_way, width):
+    half_way.begin("partner_gateway_history_whatsapp", [NEW]).ended = 10.0
+    shown = io.StringIO()
+    Console(width=width, file=shown).print(table(half_way.streams, 10.0, width))
+    _, edna, whatsapp = shown.getvalue().splitlines()
+    assert re.split(r" +", edna.strip(" ━╸╺"))[:7] == [
+        "edna_history", "2024-11-03", "04:00", "1,500", "150", "0:00:30", "2s"
+    ]  # fmt: skip
+    assert whatsapp.startswith("partner_gateway_history_what")
+    assert "done" in whatsapp
+    assert ("━" in edna) == (width > 80)
+
+
+def test_at_the_end_the_log_has_a_summary_of_each_stream(life_like, tmp_path):
+    finished = run(config(life_like), tmp_path)
+    for stream in STREAMS:
+        assert re.search(
+            rf"{stream}: [\d,]+ messages \([\d,]+ new, 0 revisited\), 0 rejected", finished.stderr
+        )
+    assert "\x1b" not in finished.stderr
+
+
+def on_a_terminal(settings, directory, **options):
+    """Run the tap with stderr on a terminal; return its stdout, and what the terminal has got."""
+    ours, theirs = pty.openpty()
+    try:
+        with running(settings, directory, stderr=theirs, **options) as process:
+            os.close(theirs)
+            shown = b""
+            stdout = process.stdout.read()
+            try:
+                while part := os.read(ours, 1 << 16):
+                    shown += part
+            except OSError:  # the end of a terminal
+                pass
+    finally:
+        os.close(ours)
+    return stdout, shown.decode()
+
+
+def test_on_a_terminal_a_display_moves_and_stdout_has_records_only(sandbox, tmp_path):
+    stdout, shown = on_a_terminal(config(sandbox), tmp_path)
+    assert whole_lines(stdout)[-1]["type"] == "STATE"
+    assert b"\x1b" not in stdout
+    assert "\x1b[" in shown
+    assert re.search(r"edna_history +2024-11-03 12:00 +0 +0 +done +0s", shown)
+    assert "edna_history: 0 messages" in shown  # the summary stays
+
+
+# What a sync would read.
+
+
+def plan(settings, directory, **options):
+    finished = run(settings, directory, more=("--plan",), **options)
+    rows = [re.split(r" {2,}", line) for line in finished.stdout.split("\n\n")[0].splitlines()]
+    return finished, [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+
+
+def test_a_plan_names_stretches_and_reasons_and_emits_nothing(life_like, tmp_path):
+    before = len(life_like.requests)
+    state = {"bookmarks": {"edna_history": {"replication_key_value": iso(END - 2 * HOUR)}}}
+    settings = config(life_like, revisit_after=["P1D"], visibility_lag="PT0S")
+    finished, rows = plan(settings, tmp_path, state=state)
+    assert finished.returncode == 0
+    assert '"type"' not in finished.stdout
+    edna = [(it["why"], it["after"], it["up to"]) for it in rows if it["stream"] == "edna_history"]
+    assert edna == [
+        ("revisit", iso(END - 26 * HOUR), iso(END - 24 * HOUR)),
+        ("new", iso(END - 2 * HOUR), iso(END)),
+    ]
+    assert all(it["requests"].startswith("about ") and it["time"].startswith("about ") for it in rows)
+    asked = life_like.requests[before:]
+    assert len(asked) <= 6 * len(STREAMS)
+    assert all(int(it.params["limit"]) <= 10 for it in asked)
+    assert f"Estimated from {len(asked)} small requests" in finished.stdout
+
+
+def test_a_plans_requests_are_about_those_of_the_sync(life_like, tmp_path):
+    settings = config(life_like, page_size=100, partner_gateway_api_key=None)
+    _, (row,) = plan(settings, tmp_path)
+    before = len(life_like.requests)
+    run(settings, tmp_path)
+    needed = len(life_like.requests) - before
+    assert needed / 2 <= int(row["requests"].removeprefix("about ").replace(",", "")) <= needed * 2
+
+
+def test_a_plan_of_nothing_says_so_and_asks_nothing(sandbox, tmp_path):
+    state = {"bookmarks": {"edna_history": {"replication_key_value": iso(END)}}}
+    settings = config(sandbox, partner_gateway_api_key=None)
+    _, (row,) = plan(settings, tmp_path, state=state)
+    assert "nothing to read" in row.values()
+    assert sandbox.requests == []
+
+
+def test_a_plan_with_a_wrong_key_is_one_line(sandbox, tmp_path):
+    finished, _ = plan(config(sandbox, edna_api_key="wrong"), tmp_path)
+    assert finished.returncode == 1
+    assert "check edna_api_key" in finished.stderr.splitlines()[-1]
+
+
+def test_a_plans_time_is_what_the_pace_allows(life_like, tmp_path):
+    settings = config(life_like, page_size=1, edna_requests_per_second=20, partner_gateway_api_key=None)
+    _, (row,) = plan(settings, tmp_path)
+    requests = int(row["requests"].removeprefix("about ").replace(",", ""))
+    assert requests > 6_000
+    assert row["time"] == f"about {timedelta(seconds=math.ceil(requests / 20))}"
