@@ -75,12 +75,7 @@ def places(planned: Sequence[Window]) -> list[Window]:
     longest = sum((it.end - it.start for it in planned), timedelta(0)) / _SAMPLES
     parts: list[Window] = []
     for stretch in planned:
-        count = math.ceil((stretch.end - stretch.start) / longest)
-        step = (stretch.end - stretch.start) / count
-        parts += [
-            replace(stretch, start=stretch.start + step * it, end=stretch.start + step * (it + 1))
-            for it in range(count)
-        ]
+        parts += stretch.parts(math.ceil((stretch.end - stretch.start) / longest))
     return sorted(parts, key=lambda it: it.end - it.start, reverse=True)[:_SAMPLES]
 
 

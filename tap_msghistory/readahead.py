@@ -148,13 +148,14 @@ class _Agenda(Generic[T]):
             slot.state, slot.batch = _State.DONE, batch
             self._changed.notify_all()
 
-    def _replace(self, slot: _Slot[T], parts: tuple[Window, Window]) -> None:
+    def _replace(self, slot: _Slot[T], parts: list[Window]) -> None:
         """Put the parts where the window was; what it has taken so far counts with the first."""
-        older, newer = parts
         with self._changed:
             position = self._slots.index(slot)
-            self._slots[position] = _Slot(older, slot.effort)
-            self._slots.insert(position + 1, _Slot(newer, Effort(self._stop)))
+            del self._slots[position]
+            for number, part in reversed([*enumerate(parts)]):
+                effort = Effort(self._stop) if number else slot.effort
+                self._slots.insert(position, _Slot(part, effort))
             self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:

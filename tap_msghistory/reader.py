@@ -50,9 +50,9 @@ class Batch:
 
 
 class TooManyError(Exception):
-    """A window turned out to hold too many messages; these two take its place."""
+    """A window turned out to hold too many messages; these take its place."""
 
-    def __init__(self, parts: tuple[Window, Window]) -> None:
+    def __init__(self, parts: list[Window]) -> None:
         """Keep the parts."""
         super().__init__("the window is split")
         self.parts = parts

@@ -18,12 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 
 from tap_msghistory.timestamps import MILLISECOND, floor
 
 #: edna refuses a range of more than 366 days; a day is left for bounds that a request widens.
 MAX_SPAN = timedelta(days=365)
-_MONTH = timedelta(days=31)
+_CUTS_A_STRETCH = 4
+_MOST_STRETCHES = 12
 
 
 class Reason(str, Enum):
@@ -64,34 +66,39 @@ class Window:
         """Whether two windows of at least a millisecond can be made of it."""
         return self.end - self.start >= 2 * MILLISECOND
 
-    @property
-    def _middle(self) -> datetime:
-        return floor(self.start + (self.end - self.start) / 2)
-
     def share(self, at: datetime, order: Order) -> float:
         """Return which part of the window comes before the row sent `at`, as the server orders rows."""
         before = self.end - at if order is Order.NEWEST_FIRST else at - self.start
         return min(max(before / (self.end - self.start), 0.0), 1.0)
 
-    def split(self, at: datetime | None, order: Order) -> tuple[Window, Window]:
-        """Cut in two at `at`, the send time of the row at which the window is full.
+    def parts(self, count: int) -> list[Window]:
+        """Return `count` windows that join, of about equal length; no more than there are milliseconds."""
+        count = min(count, (self.end - self.start) // MILLISECOND)
+        step = (self.end - self.start) / count
+        bounds = [*(floor(self.start + step * number) for number in range(count)), self.end]
+        return [replace(self, start=start, end=end) for start, end in pairwise(bounds)]
+
+    def split(self, at: datetime | None, order: Order) -> list[Window]:
+        """Cut at `at`, the send time of the row at which the window is full.
 
         The server's order says on which side of that row the part lies that fits. Where `at` is of no use,
         the window is halved.
         """
-        older = newer = Size.UNKNOWN
         if at is None or not self.start <= at <= self.end:
-            at = self._middle
-        elif order is Order.OLDEST_FIRST:
+            return self.parts(2)
+        older = newer = Size.UNKNOWN
+        if order is Order.OLDEST_FIRST:
             # The rows that share its millisecond may be many: they come behind the cut.
             at, older, newer = at - MILLISECOND, Size.FITS, Size.LARGE
-        elif order is Order.NEWEST_FIRST and self.end - self.start > _MONTH:
-            # The cut found is the last one. Before a year is read, it would be asked for all of them.
-            at, older, newer = self._middle, Size.LARGE, Size.LARGE
         elif order is Order.NEWEST_FIRST:
+            # Such a cut is the last one of all. If the whole is as dense, it is cut into stretches of a few
+            # cuts each: before the oldest is read, the others need not be asked for theirs.
+            count = (self.end - self.start) // max(_CUTS_A_STRETCH * (self.end - at), MILLISECOND)
+            if count > 1:
+                return [replace(it, size=Size.LARGE) for it in self.parts(min(count, _MOST_STRETCHES))]
             older, newer = Size.LARGE, Size.FITS
         at = min(max(at, self.start + MILLISECOND), self.end - MILLISECOND)
-        return replace(self, end=at, size=older), replace(self, start=at, size=newer)
+        return [replace(self, end=at, size=older), replace(self, start=at, size=newer)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,16 +112,17 @@ def test_lookback_reads_again_what_was_sent_before_the_bookmark(lookback, pause)
     st.none() | st.integers(-10, 10**12),
     st.sampled_from(Order),
 )
-def test_a_window_is_split_into_two_that_join(span, at, order):
+def test_a_window_is_split_into_parts_that_join(span, at, order):
     def moment(milliseconds: int) -> datetime:
         return START + timedelta(milliseconds=milliseconds)
 
     window = Window(START, moment(span), Reason.REVISIT, Size.LARGE)
-    older, newer = window.split(None if at is None else moment(at), order)
-    assert (older.start, newer.end) == (window.start, window.end)
-    assert older.start < older.end == newer.start < newer.end
-    assert older.end.microsecond % 1000 == 0
-    assert {older.reason, newer.reason} == {Reason.REVISIT}
+    parts = window.split(None if at is None else moment(at), order)
+    assert len(parts) >= 2
+    assert (parts[0].start, parts[-1].end) == (window.start, window.end)
+    assert all(earlier.end == later.start for earlier, later in pairwise(parts))
+    assert all(part.start < part.end and part.start.microsecond % 1000 == 0 for part in parts)
+    assert {part.reason for part in parts} == {Reason.REVISIT}
 
 
 def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
@@ -149,12 +150,18 @@ def test_stretches_that_touch_are_read_as_one(ages, pause):
     )
 
 
-def test_a_years_worth_newest_first_is_halved_down_to_a_month():
-    year, month = (Window(START, START + timedelta(days=days), Reason.NEW) for days in (365, 30))
-    late = timedelta(days=29)
-    assert [part.size for part in year.split(START + late, Order.NEWEST_FIRST)] == [Size.LARGE, Size.LARGE]
-    assert year.split(START + late, Order.NEWEST_FIRST)[0].end - START > timedelta(days=100)
-    assert month.split(START + late, Order.NEWEST_FIRST)[0].end == START + late
+def test_newest_first_a_dense_year_is_cut_into_stretches_of_a_few_windows_each():
+    year = Window(START, START + timedelta(days=360), Reason.NEW)
+    full_after = timedelta(days=18)  # twenty windows, if all of it is like this
+    stretches = year.split(year.end - full_after, Order.NEWEST_FIRST)
+    assert [(it.end - it.start, it.size) for it in stretches] == [(timedelta(days=72), Size.LARGE)] * 5
+    older, newer = stretches[0].split(stretches[0].end - full_after, Order.NEWEST_FIRST)
+    assert (older.size, newer.size, newer.end - newer.start) == (Size.LARGE, Size.FITS, full_after)
+
+
+def test_newest_first_a_burst_at_the_end_costs_no_more_than_a_few_requests():
+    year = Window(START, START + timedelta(days=360), Reason.NEW)
+    assert len(year.split(year.end - timedelta(minutes=1), Order.NEWEST_FIRST)) == 12
 
 
 def test_messages_of_one_millisecond_get_a_window_of_their_own():
