@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from tap_msghistory.progress import Progress, StreamProgress, reached, time_left
 
@@ -26,13 +26,18 @@ _WIDTH_WITH_BARS = 110  # columns
 def shown(progress: Progress) -> Iterator[None]:
     """Show `progress` for as long as the block lasts, and its summary at the end."""
     # Where records go to the terminal too, a display among them would be of no use.
-    is_watched = sys.stderr.isatty() and not sys.stdout.isatty()
+    is_watched = _is_terminal(sys.stderr) and not _is_terminal(sys.stdout)
     try:
         with _on_terminal(progress) if is_watched else _in_log(progress):
             yield
     finally:
         for line in progress.summary():
             logger.info(line)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Return whether it is one; None is what the interpreter has for a closed stream."""
+    return stream is not None and stream.isatty()
 
 
 def beat(progress: Progress, wait: Callable[[], bool]) -> None:

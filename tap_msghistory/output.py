@@ -31,6 +31,8 @@ class Writer(MsgSpecWriter):
 
     def write_lines(self, lines: bytes | bytearray) -> None:
         """Write whole lines to stdout. Raises `OutputError`."""
+        if sys.stdout is None:
+            raise OutputError("Stdout is closed: there is nowhere to write to")
         self._is_writing = True
         try:
             written = 0

@@ -165,3 +165,17 @@ def test_a_reader_that_closes_the_pipe_stops_the_tap_with_one_line(life_like, tm
         assert process.wait(timeout=30) == 1
     (line,) = [line for line in stderr.splitlines() if "| ERROR" in line or "Error" in line]
     assert "closed" in line
+
+
+@pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 1)])
+def test_a_closed_stderr_is_no_matter_and_a_closed_stdout_is_one_line(sandbox, tmp_path, closed, code):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(sandbox)))
+    shell = ["sh", "-c", f'exec "$0" --config "$1" {closed}', str(COMMAND), str(path)]
+    finished = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=60)
+    assert finished.returncode == code
+    if code:
+        (line,) = error_lines(finished)
+        assert "Stdout is closed" in line
+    else:
+        assert json.loads(finished.stdout.splitlines()[-1])["type"] == "STATE"
