@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ _WIDTH_WITH_BARS = 110  # columns
 def shown(progress: Progress) -> Iterator[None]:
     """Show `progress` for as long as the block lasts, and its summary at the end."""
     # Where records go to the terminal too, a display among them would be of no use.
-    is_watched = _is_terminal(sys.stderr) and not _is_terminal(sys.stdout)
+    is_watched = _is_terminal(sys.stderr) and not _is_terminal(sys.stdout) and _can_move()
     try:
         with _on_terminal(progress) if is_watched else _in_log(progress):
             yield
@@ -38,6 +39,11 @@ def shown(progress: Progress) -> Iterator[None]:
 def _is_terminal(stream: TextIO | None) -> bool:
     """Return whether it is one; None is what the interpreter has for a closed stream."""
     return stream is not None and stream.isatty()
+
+
+def _can_move() -> bool:
+    """Return whether the terminal can go back to a line that it has shown."""
+    return os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
 def beat(progress: Progress, wait: Callable[[], bool]) -> None:
@@ -116,4 +122,12 @@ def _bar(progress: StreamProgress) -> ProgressBar:
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
 
     planned = progress.planned.total_seconds()
-    return ProgressBar(planned or 1.0, progress.covered.total_seconds() if planned else 1.0, width=20)
+    return ProgressBar(
+        planned or 1.0,
+        progress.covered.total_seconds() if planned else 1.0,
+        width=20,
+        # Colours that the simplest terminals have too: there, the usual ones look alike.
+        style="bright_black",
+        complete_style="cyan",
+        finished_style="green",
+    )

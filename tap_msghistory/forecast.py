@@ -20,7 +20,8 @@ from tap_msghistory.windows import Window
 
 #: Places of a stream that are sampled, by one or two small requests each.
 _SAMPLES = 3
-_HEADER = ("stream", "after", "up to", "why", "requests", "time")
+Row = tuple[str, str, str, str, str, str]
+_HEADER: Row = ("stream", "after", "up to", "why", "requests", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,26 @@ def places(planned: Sequence[Window]) -> list[Window]:
 
 def table(forecasts: Sequence[Forecast]) -> str:
     """Lay forecasts out, a line a stretch."""
-    rows = [_HEADER, *(row for it in forecasts for row in _rows(it))]
+    rows = [_HEADER, *(row for it in forecasts for row in _rows(it)), _total(forecasts)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     asked = sum(it.asked for it in forecasts)
     return "\n".join([*lines, "", f"Nothing was emitted. Estimated from {asked} small requests."])
+
+
+def _total(forecasts: Sequence[Forecast]) -> Row:
+    expected = [it for forecast in forecasts for it in forecast.expected]
+    requests = sum(it.requests or 0 for it in expected)
+    seconds = sum(it.seconds or 0.0 for it in expected)
+    return ("all", "", "", "", *_amounts(requests, seconds))
+
+
+def _amounts(requests: int | None, seconds: float | None) -> tuple[str, str]:
+    """Say how many requests and how much time."""
+    return (
+        "not known" if requests is None else f"about {requests:,}",
+        "not known" if seconds is None else f"about {timedelta(seconds=math.ceil(seconds))}",
+    )
 
 
 def _density(stream: MessageHistoryStream, planned: list[Window], effort: Effort) -> float | None:
@@ -115,15 +131,14 @@ def _seconds(stream: MessageHistoryStream, requests: int | None, seconds_a_reque
     return max(at_pace, at_latency)
 
 
-def _rows(forecast: Forecast) -> list[tuple[str, ...]]:
+def _rows(forecast: Forecast) -> list[Row]:
     return [
         (
             forecast.stream,
             to_text(it.stretch.start),
             to_text(it.stretch.end),
             it.stretch.reason.value,
-            "not known" if it.requests is None else f"about {it.requests:,}",
-            "not known" if it.seconds is None else f"about {timedelta(seconds=math.ceil(it.seconds))}",
+            *_amounts(it.requests, it.seconds),
         )
         for it in forecast.expected
     ] or [(forecast.stream, "", "", "nothing to read", "", "")]

@@ -89,8 +89,10 @@ class Progress:
         """Return a line for each stream that was read."""
         return [
             f"{it.name}: {it.messages:,} messages ({it.new:,} new, {it.revisited:,} revisited), "
-            f"{it.rejected:,} rejected, {it.requests:,} requests ({it.retries:,} of them retries), "
+            f"{it.rejected:,} rejected, {it.requests:,} requests, {it.retries:,} of them retries, "
             f"{it.paced:.0f} s waited for the pace, up to {reached(it)} (UTC)"
+            # What was on its way has not been counted.
+            + ("" if it.ended is not None else "; stopped, without what its unfinished windows took")
             for it in self.streams
         ]
 

@@ -17,7 +17,7 @@ from tap_msghistory.display import HEARTBEAT_SECONDS, beat, table
 from tap_msghistory.effort import Effort
 from tap_msghistory.progress import Progress
 from tap_msghistory.windows import Reason, Window
-from tests.processes import run, running, whole_lines
+from tests.processes import environment, run, running, whole_lines
 from tests.support import END, STREAMS, config, iso
 
 HOUR = timedelta(hours=1)
@@ -56,9 +56,16 @@ def test_the_summary_tells_new_from_revisited_and_counts_what_it_took(half_way):
     assert half_way.summary() == [
         (
             "edna_history: 1,500 messages (300 new, 1,200 revisited), 3 rejected, "
-            "4 requests (1 of them retries), 2 s waited for the pace, up to 2024-11-03 04:00 (UTC)"
+            "4 requests, 1 of them retries, 2 s waited for the pace, up to 2024-11-03 04:00 (UTC)"
+            "; stopped, without what its unfinished windows took"
         )
     ]
+
+
+def test_of_a_stream_that_was_read_to_its_end_the_summary_says_all(half_way):
+    half_way.streams[0].ended = 10.0
+    (line,) = half_way.summary()
+    assert line.endswith("up to 2024-11-03 04:00 (UTC)")
 
 
 def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
@@ -111,7 +118,7 @@ def on_a_terminal(settings, directory, **options):
 
 
 def test_on_a_terminal_a_display_moves_and_stdout_has_records_only(sandbox, tmp_path):
-    stdout, shown = on_a_terminal(config(sandbox), tmp_path)
+    stdout, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="xterm"))
     assert whole_lines(stdout)[-1]["type"] == "STATE"
     assert b"\x1b" not in stdout
     assert "\x1b[" in shown
@@ -122,10 +129,16 @@ def test_on_a_terminal_a_display_moves_and_stdout_has_records_only(sandbox, tmp_
 # What a sync would read.
 
 
+def test_a_terminal_that_cannot_go_back_gets_lines(sandbox, tmp_path):
+    _, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="dumb"))
+    assert "\x1b" not in shown
+    assert "edna_history: 0 messages" in shown
+
+
 def plan(settings, directory, **options):
     finished = run(settings, directory, more=("--plan",), **options)
     rows = [re.split(r" {2,}", line) for line in finished.stdout.split("\n\n")[0].splitlines()]
-    return finished, [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+    return finished, [dict(zip(rows[0], row, strict=False)) for row in rows[1:] if row[0] != "all"]
 
 
 def test_a_plan_names_stretches_and_reasons_and_emits_nothing(life_like, tmp_path):

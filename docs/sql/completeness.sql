@@ -4,7 +4,10 @@
 
 -- All messages. Leave out the tables that you do not have, and add partner_gateway_history_export if you load it.
 CREATE OR REPLACE VIEW message_history AS
-SELECT 'edna_history' AS stream, "sentOrReceivedAt" AS sent_at, "deliveryStatus" AS status FROM edna_history
+SELECT 'edna_history' AS stream, "sentOrReceivedAt" AS sent_at,
+       -- A message from a subscriber has come: its status is not going to change.
+       CASE direction WHEN 'IN' THEN 'RECEIVED' ELSE "deliveryStatus" END AS status
+FROM edna_history
 UNION ALL
 SELECT 'partner_gateway_history_sms', "sendDate", "deliveryStatus" FROM partner_gateway_history_sms
 UNION ALL
