@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from tap_msghistory.progress import Progress, StreamProgress, reached, time_left
 
@@ -41,6 +41,25 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+class _Terminal:
+    """A terminal that may go away: how a run ends must not depend on who watches it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _can_move() -> bool:
     """Return whether the terminal can go back to a line that it has shown."""
     return os.environ.get("TERM") not in {"dumb", "unknown"}
@@ -70,7 +89,7 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
     from rich.live import Live  # noqa: PLC0415
 
     terminal = sys.stderr
-    console = Console(file=terminal)
+    console = Console(file=cast("TextIO", _Terminal(terminal)))
     live = Live(
         get_renderable=lambda: table(progress.streams, progress.clock(), console.width),
         console=console,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,9 +25,22 @@ class StreamProgress:
     new: int = 0
     revisited: int = 0
     rejected: int = 0
-    requests: int = 0
-    retries: int = 0
-    paced: float = 0.0
+    efforts: list[Effort] = field(default_factory=list)  #: of all windows that have been begun
+
+    @property
+    def requests(self) -> int:
+        """Requests sent."""
+        return sum(it.requests for it in self.efforts)
+
+    @property
+    def retries(self) -> int:
+        """Those of them that repeated another."""
+        return sum(it.retries for it in self.efforts)
+
+    @property
+    def paced(self) -> float:
+        """Seconds waited for the pace, by all workers."""
+        return sum(it.paced for it in self.efforts)
 
     @property
     def messages(self) -> int:
@@ -40,14 +54,11 @@ class StreamProgress:
         else:
             self.revisited += count
 
-    def add_window(self, window: Window, effort: Effort, rejected: int) -> None:
+    def add_window(self, window: Window, rejected: int) -> None:
         """Take note of a window that has been emitted."""
         self.reached = window.end
         self.covered += window.end - window.start
         self.rejected += rejected
-        self.requests += effort.requests
-        self.retries += effort.retries
-        self.paced += effort.paced
 
     def rate(self, now: float) -> float:
         """Return messages a second."""
@@ -81,6 +92,12 @@ class Progress:
         self.streams.append(StreamProgress(name, planned, self.clock()))
         return self.streams[-1]
 
+    def begin_effort(self, stop: threading.Event) -> Effort:
+        """Begin a window of the stream that is being read; what it takes counts from now on."""
+        effort = Effort(stop)
+        self.streams[-1].efforts.append(effort)
+        return effort
+
     def describe(self) -> str:
         """Say in a line how far the stream has got that is being read."""
         return self.streams[-1].describe(self.clock()) if self.streams else "nothing has been read yet"
@@ -91,8 +108,6 @@ class Progress:
             f"{it.name}: {it.messages:,} messages ({it.new:,} new, {it.revisited:,} revisited), "
             f"{it.rejected:,} rejected, {it.requests:,} requests, {it.retries:,} of them retries, "
             f"{it.paced:.0f} s waited for the pace, up to {reached(it)} (UTC)"
-            # What was on its way has not been counted.
-            + ("" if it.ended is not None else "; stopped, without what its unfinished windows took")
             for it in self.streams
         ]
 

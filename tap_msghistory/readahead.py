@@ -21,17 +21,22 @@ _IDLE_SECONDS = 1.0
 
 
 def read_in_order(
-    windows: Iterable[Window], read: Read[T], workers: int, idle: Callable[[], None]
+    windows: Iterable[Window],
+    read: Read[T],
+    workers: int,
+    *,
+    begin_effort: Callable[[threading.Event], Effort],
+    idle: Callable[[], None],
 ) -> Iterator[T]:
     """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
 
     Finished windows wait for their turn and count among the `workers`, as does the one that the caller
     works on, so that what is in memory is bounded by them and not by the history. A window that turns out
     too full gives its place to its parts. While there is nothing to yield, `idle` is called about once a
-    second. Raises what `read` raises, once all that was finished before it has been yielded, and what `idle`
-    raises.
+    second. `begin_effort` makes what goes along with a window. Raises what `read` raises, once all that was
+    finished before it has been yielded, and what `idle` raises.
     """
-    agenda = _Agenda(windows, read, workers)
+    agenda = _Agenda(windows, read, workers, begin_effort)
     # Daemons: a request that hangs must not keep a stopped process alive.
     threads = [threading.Thread(target=agenda.work, daemon=True) for _ in range(workers)]
     for thread in threads:
@@ -62,9 +67,16 @@ class _Slot(Generic[T]):
 class _Agenda(Generic[T]):
     """The windows that are not yet handed over, in order."""
 
-    def __init__(self, windows: Iterable[Window], read: Read[T], workers: int) -> None:
+    def __init__(
+        self,
+        windows: Iterable[Window],
+        read: Read[T],
+        workers: int,
+        begin_effort: Callable[[threading.Event], Effort],
+    ) -> None:
         self._stop = threading.Event()
-        self._slots: deque[_Slot[T]] = deque(_Slot(window, Effort(self._stop)) for window in windows)
+        self._begin_effort = begin_effort
+        self._slots: deque[_Slot[T]] = deque(_Slot(window, begin_effort(self._stop)) for window in windows)
         self._read = read
         self._workers = workers
         self._changed = threading.Condition()
@@ -154,7 +166,7 @@ class _Agenda(Generic[T]):
             position = self._slots.index(slot)
             del self._slots[position]
             for number, part in reversed([*enumerate(parts)]):
-                effort = Effort(self._stop) if number else slot.effort
+                effort = self._begin_effort(self._stop) if number else slot.effort
                 self._slots.insert(position, _Slot(part, effort))
             self._changed.notify_all()
 

@@ -121,7 +121,7 @@ class WindowReader:
             if times := [*map(self._decoder.sent_at, page.records.values())]:
                 share = window.share(from_text(times[0]), self._api.probe_order(times))
                 return index / share if share else index
-        return index / 2
+        return index / 5  # fewer, or none
 
     def _probe(self, window: Window, effort: Effort, first: AbstractSet[Any]) -> None:
         """Return if the window fits; `first` are the ids of its first page. Raises `TooManyError`."""

@@ -84,7 +84,7 @@ class Window:
         The server's order says on which side of that row the part lies that fits. Where `at` is of no use,
         the window is halved.
         """
-        if at is None or not self.start <= at <= self.end:
+        if at is None or at > self.end or (at < self.start and order is not Order.OLDEST_FIRST):
             return self.parts(2)
         older = newer = Size.UNKNOWN
         if order is Order.OLDEST_FIRST:

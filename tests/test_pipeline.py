@@ -152,15 +152,15 @@ def column_type(schema: dict[str, Any]) -> str:
 
 
 def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
-    """Answer the questions: days that lack messages, stretches never read, open statuses."""
+    """Answer the questions: days that lack messages, gaps, how far it was read, open statuses."""
     return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
 
 
-def test_by_the_ledger_nothing_is_missing_but_what_was_sent_since_the_last_run(walk):
-    missing, never_read, _ = asked(walk.warehouse)
-    assert missing == []
+def test_by_the_ledger_nothing_is_missing_and_all_was_read_up_to_the_last_run(walk):
+    missing, never_read, read_to, _ = asked(walk.warehouse)
+    assert missing == never_read == []
     end = END.replace(tzinfo=None)
-    assert [(stream, after) for stream, after, *_ in never_read] == [(it, end) for it in sorted(STREAMS)]
+    assert [(stream, until) for stream, until, _ in read_to] == [(it, end) for it in sorted(STREAMS)]
 
 
 def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
@@ -176,23 +176,44 @@ def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
     assert first <= day <= last
 
 
-def test_a_stretch_that_was_never_read_is_found(walk):
+def note(house: Warehouse, since: datetime, until: datetime, messages: int) -> None:
+    """Let the ledger have a window of edna's more."""
+    row = sql.SQL("""
+        INSERT INTO sync_windows
+            ("runId", stream, "windowFrom", "windowTo", reason, messages)
+        VALUES ('run', 'edna_history', {}, {}, 'new', {})
+    """)
+    house.connection.execute(row.format(since, until, messages))
+
+
+def test_a_loss_hides_in_no_instant_at_which_windows_meet(walk):
+    """40 messages are sent at a bound, and nobody knows where they count; 30 others are missing."""
+    first, second, third = (datetime(2030, 1, 1, hour) for hour in range(3))  # noqa: DTZ001 - as in the table
+    sent = {first + timedelta(minutes=1): 70, second: 40, third: 50}
     with walk.warehouse.connection.transaction(force_rollback=True):
-        ((gone_from, gone_to),) = walk.warehouse.query(
-            sql.SQL("""
-                DELETE FROM sync_windows WHERE stream = 'edna_history' AND reason = 'new'
-                    AND "windowTo" = (SELECT max("windowTo") FROM sync_windows)
-                RETURNING "windowFrom", "windowTo"
+        note(walk.warehouse, first, second, 100)
+        note(walk.warehouse, second, third, 90)
+        for number, (at, count) in enumerate(sent.items()):
+            messages = sql.SQL("""
+                INSERT INTO edna_history ("messageId", "sentOrReceivedAt")
+                SELECT -number - {}, {} FROM generate_series(1, {}) AS number
             """)
-        )
-        never_read = [row for row in asked(walk.warehouse)[1] if row[0] == "edna_history"]
-    assert [row[1] for row in never_read] == [gone_from]
-    assert never_read[0][2] > gone_to
+            walk.warehouse.connection.execute(messages.format(1000 * number, at, count))
+        ((*_, missing),) = asked(walk.warehouse)[0]
+    assert missing == 30
+
+
+def test_a_stretch_that_was_never_read_is_found(walk):
+    end = END.replace(tzinfo=None)
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        note(walk.warehouse, end + DAY, end + 2 * DAY, 0)
+        never_read = asked(walk.warehouse)[1]
+    assert never_read == [("edna_history", end, end + DAY, DAY)]
 
 
 def test_open_statuses_are_counted_by_age(walk):
     open_ = {"ACCEPTED", "ENQUEUED", "SENT", "UNKNOWN", None}
-    rows = asked(walk.warehouse)[2]
+    rows = asked(walk.warehouse)[3]
     for stream in STREAMS:
         counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
         assert counted == sum(

@@ -1,29 +1,45 @@
 -- Is everything there? Questions to a PostgreSQL warehouse that holds the streams and their ledger, sync_windows.
 --   psql -v ON_ERROR_STOP=1 -c 'SET search_path TO msghistory' -f completeness.sql
--- Times are UTC without an offset, as target-postgres stores them.
+-- with the schema that the tables are in. Times are UTC without an offset, as target-postgres stores them.
 
--- All messages. Leave out the tables that you do not have, and add partner_gateway_history_export if you load it.
-CREATE OR REPLACE VIEW message_history AS
-SELECT 'edna_history' AS stream, "sentOrReceivedAt" AS sent_at,
-       -- A message from a subscriber has come: its status is not going to change.
-       CASE direction WHEN 'IN' THEN 'RECEIVED' ELSE "deliveryStatus" END AS status
-FROM edna_history
-UNION ALL
-SELECT 'partner_gateway_history_sms', "sendDate", "deliveryStatus" FROM partner_gateway_history_sms
-UNION ALL
-SELECT 'partner_gateway_history_rcs', "sendDate", "deliveryStatus" FROM partner_gateway_history_rcs
-UNION ALL
-SELECT 'partner_gateway_history_whatsapp', "sendDate", "deliveryStatus" FROM partner_gateway_history_whatsapp;
+-- All messages, of the streams that there are. A message from a subscriber has come: its status does not change.
+DO $$
+DECLARE
+    histories text;
+BEGIN
+    SELECT string_agg(format('SELECT %L AS stream, %I AS sent_at, %s AS status FROM %I', name, sent_at, status, name), ' UNION ALL ')
+    INTO histories
+    FROM (VALUES
+        ('edna_history', 'sentOrReceivedAt', 'CASE direction WHEN ''IN'' THEN ''RECEIVED'' ELSE "deliveryStatus" END'),
+        ('partner_gateway_history_sms', 'sendDate', '"deliveryStatus"'),
+        ('partner_gateway_history_rcs', 'sendDate', '"deliveryStatus"'),
+        ('partner_gateway_history_whatsapp', 'sendDate', '"deliveryStatus"'),
+        ('partner_gateway_history_export', 'sendDate', '"deliveryStatus"')
+    ) AS known (name, sent_at, status)
+    WHERE to_regclass(quote_ident(name)) IS NOT NULL;
+    EXECUTE 'CREATE OR REPLACE VIEW message_history AS ' || histories;
+END $$;
 
--- Days whose messages in the warehouse are fewer than the ledger last saw; none is as it should be.
--- Within a run windows do not overlap, so that what is missing in them adds up; of several runs that count is shown in
--- which most is missing. A window of several days counts to its first, and last_day says how far it goes. Messages that
--- you have deleted, or that a stream map has filtered, are missing too.
-WITH bounds AS (
-    SELECT stream, "windowTo" AS at FROM sync_windows
+-- Days whose messages in the warehouse are fewer than the ledger saw; none is as it should be.
+-- Windows of a run that join are added up from their beginning, and compared with the messages up to the same moment. A
+-- message of the very instant of a bound may be counted in either of two windows, so that a loss may only show in a later
+-- one, on a later day. A window of several days counts to its first. Of several runs, the one is shown in which most is
+-- missing. Messages that you have deleted, or that a stream map has filtered, are missing too: to leave out what was read
+-- before that, add WHERE "readAt" > ... to the first lines.
+WITH ledger AS (
+    SELECT stream, "runId", "windowFrom", "windowTo", messages FROM sync_windows
+), stretches AS (
+    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY stream, "runId" ORDER BY "windowFrom") AS stretch
+    FROM (
+        SELECT *, "windowFrom" IS DISTINCT FROM lag("windowTo") OVER (PARTITION BY stream, "runId" ORDER BY "windowFrom")
+            AS begins
+        FROM ledger
+    ) AS it
+), bounds AS (
+    SELECT stream, "windowTo" AS at FROM ledger
     UNION
-    -- What is sent in the very millisecond of a bound may be in either of two windows.
-    SELECT stream, "windowFrom" - interval '2 milliseconds' FROM sync_windows
+    -- Requests begin a millisecond early.
+    SELECT stream, "windowFrom" - interval '2 milliseconds' FROM stretches WHERE begins
 ), counted AS (
     -- How many messages were sent up to each bound: one pass over them, in the order of their times.
     SELECT stream, at, sent
@@ -37,39 +53,48 @@ WITH bounds AS (
         ) AS line
     ) AS running
     WHERE is_bound
+), compared AS (
+    SELECT it.stream, it."runId", stretch, "windowFrom", "windowTo", messages,
+           sum(messages) OVER so_far - until.sent + max(since.sent) OVER so_far AS lacking
+    FROM stretches AS it
+    JOIN counted AS until ON until.stream = it.stream AND until.at = "windowTo"
+    LEFT JOIN counted AS since
+           ON begins AND since.stream = it.stream AND since.at = "windowFrom" - interval '2 milliseconds'
+    WINDOW so_far AS (PARTITION BY it.stream, it."runId", stretch ORDER BY "windowFrom")
+), lost AS (
+    SELECT *, greatest(max(lacking) OVER (PARTITION BY stream, "runId", stretch ORDER BY "windowFrom"), 0) AS so_far
+    FROM compared
 ), windows AS (
-    SELECT it.stream, it."runId", it."windowFrom", it."windowTo", it.messages AS in_ledger,
-           until.sent - since.sent AS in_warehouse
-    FROM sync_windows AS it
-    JOIN counted AS since ON since.stream = it.stream AND since.at = it."windowFrom" - interval '2 milliseconds'
-    JOIN counted AS until ON until.stream = it.stream AND until.at = it."windowTo"
-), runs AS (
+    SELECT *, so_far - lag(so_far, 1, 0) OVER (PARTITION BY stream, "runId", stretch ORDER BY "windowFrom") AS missing
+    FROM lost
+), days AS (
     SELECT stream, "runId", "windowFrom"::date AS day, max("windowTo")::date AS last_day,
-           sum(in_ledger) AS in_ledger, sum(in_warehouse) AS in_warehouse,
-           sum(greatest(in_ledger - in_warehouse, 0)) AS missing
+           sum(messages) AS in_ledger, sum(missing) AS missing
     FROM windows
     GROUP BY stream, "runId", "windowFrom"::date
 )
-SELECT DISTINCT ON (stream, day) stream, day, last_day, in_ledger, in_warehouse, missing
-FROM runs
+SELECT DISTINCT ON (stream, day) stream, day, last_day, in_ledger, in_ledger - missing AS in_warehouse, missing
+FROM days
 WHERE missing > 0
 ORDER BY stream, day, missing DESC;
 
--- Stretches of send time that were never read: gaps, and what lies between the last window and now (UTC).
-WITH read AS (
-    SELECT stream, "windowFrom" AS since, "windowTo" AS until FROM sync_windows
-    UNION ALL
-    SELECT DISTINCT stream, (now() AT TIME ZONE 'UTC') AS since, (now() AT TIME ZONE 'UTC') FROM sync_windows
-), so_far AS (
-    SELECT stream, since,
-           max(until) OVER (PARTITION BY stream ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-               AS read_to
-    FROM read
-)
+-- Stretches of send time that were never read, between others that were; none is as it should be.
 SELECT stream, read_to AS after, since AS up_to, since - read_to AS never_read
-FROM so_far
+FROM (
+    SELECT stream, "windowFrom" AS since,
+           max("windowTo") OVER (
+               PARTITION BY stream ORDER BY "windowFrom", "windowTo" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+           ) AS read_to
+    FROM sync_windows
+) AS so_far
 WHERE since > read_to
 ORDER BY stream, read_to;
+
+-- How far each stream has been read, and how long ago that is (UTC).
+SELECT stream, max("windowTo") AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max("windowTo")) AS ago
+FROM sync_windows
+GROUP BY stream
+ORDER BY stream;
 
 -- Statuses that are still open, by age. Older than the last age of revisit_after, they are no longer followed.
 SELECT stream, status,

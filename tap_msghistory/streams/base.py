@@ -5,10 +5,10 @@ from __future__ import annotations
 import abc
 import logging
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from singer_sdk import Stream
@@ -19,6 +19,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.output import Writer
+from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch
 from tap_msghistory.records import Shaper
 from tap_msghistory.streams import shortcut
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from tap_msghistory.client import Client
     from tap_msghistory.effort import Effort
     from tap_msghistory.tap import TapMessageHistory
+
+
+T = TypeVar("T")
 
 
 class Plan(NamedTuple):
@@ -168,7 +172,7 @@ class MessageHistoryStream(Stream, abc.ABC):
             if not batch.ends_window:
                 continue
             neighbours = ids
-            progress.add_window(window, effort, rejected)
+            progress.add_window(window, rejected)
             self._tap.sync_windows.write(self.name, window, effort, messages=messages, rejected=rejected)
             messages = rejected = 0
             bookmark = advance(bookmark, window, until, self._tap.settings.schedule)
@@ -184,6 +188,18 @@ class MessageHistoryStream(Stream, abc.ABC):
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Have none: the bookmark never passes what was read."""
+
+    def read_side_by_side(
+        self, windows: list[Window], read: Callable[[Window, Callable[[], None], Effort], T], workers: int
+    ) -> Iterator[T]:
+        """Yield what `read` makes of the windows, in their order, up to `workers` at once."""
+        return read_in_order(
+            windows,
+            read,
+            workers,
+            begin_effort=self._tap.progress.begin_effort,
+            idle=self._tap.check_output,
+        )
 
     def get_shaper(self) -> Shaper:
         """Return what makes records of the vendor's rows."""

@@ -13,7 +13,6 @@ from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE, ExportJobs, Patience
 from tap_msghistory.exports.reader import ExportReader, batches
-from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch
 from tap_msghistory.records import record_type
 from tap_msghistory.schemas import SCHEMAS
@@ -79,7 +78,6 @@ class PartnerGatewayExportStream(MessageHistoryStream):
             rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.sent_at}]),
             shaper=self.get_shaper(),
         )
-        exports = read_in_order(windows, reader.read, settings.export_concurrency, self._tap.check_output)
         record = record_type(self.schema, extra_fields=dict[str, Any] | None)
-        for export in exports:
+        for export in self.read_side_by_side(windows, reader.read, settings.export_concurrency):
             yield from batches(export, record)

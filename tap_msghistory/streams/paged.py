@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.effort import Effort
-from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch, Paginator, WindowReader
 from tap_msghistory.streams.base import MessageHistoryStream
 from tap_msghistory.windows import Window
@@ -31,8 +30,7 @@ class PagedHistoryStream(MessageHistoryStream):
 
     def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once, and yield a batch a window."""
-        settings = self._tap.settings
-        yield from read_in_order(windows, self._reader().read, settings.concurrency, self._tap.check_output)
+        yield from self.read_side_by_side(windows, self._reader().read, self._tap.settings.concurrency)
 
     def estimate(self, window: Window, effort: Effort) -> float:
         """Return about how many messages a window holds."""
