@@ -34,6 +34,8 @@ def shown(progress: Progress) -> Iterator[None]:
     finally:
         for line in progress.summary():
             logger.info(line)
+        if sys.stderr is not None:
+            _Terminal(sys.stderr).flush()
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -48,13 +50,21 @@ class _Terminal:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
+        with self._or_nowhere():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with self._or_nowhere():
             self._stream.flush()
+
+    @contextlib.contextmanager
+    def _or_nowhere(self) -> Iterator[None]:
+        """Let what cannot be written go nowhere: the interpreter would fail once more at its end."""
+        try:
+            yield
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
