@@ -17,20 +17,14 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
+from tap_msghistory import bookmarks
 from tap_msghistory.errors import TapError
 from tap_msghistory.output import Writer
 from tap_msghistory.readahead import read_in_order
 from tap_msghistory.reader import Batch
 from tap_msghistory.records import Shaper
 from tap_msghistory.streams import shortcut
-from tap_msghistory.timestamps import (
-    duration_to_text,
-    floor,
-    from_text,
-    now,
-    setting_to_duration,
-    to_text,
-)
+from tap_msghistory.timestamps import floor, now, to_text
 from tap_msghistory.windows import MAX_SPAN, Bookmark, Window, advance, plan
 
 if TYPE_CHECKING:
@@ -222,25 +216,12 @@ class MessageHistoryStream(Stream, abc.ABC):
 
     def _read_bookmark(self) -> Bookmark:
         """Return what the state says. Raises `TapError` where it is not readable."""
-        start_date = self._tap.settings.schedule.start_date
-        state = self.stream_state if self._is_incremental else {}
-        if "replication_key_value" not in state and "revisited_to" not in state:
-            return Bookmark(start_date, start_date)
         try:
-            read_to = from_text(state.get("replication_key_value") or to_text(start_date))
-            return Bookmark(
-                read_to=read_to,
-                as_of=from_text(state["as_of"]) if "as_of" in state else read_to,
-                revisited_to={
-                    setting_to_duration(age): from_text(moment)
-                    for age, moment in state.get("revisited_to", {}).items()
-                },
+            return bookmarks.read(
+                self.stream_state if self._is_incremental else {}, self._tap.settings.schedule.start_date
             )
-        except (TypeError, ValueError, AttributeError) as error:
-            raise TapError(
-                f"The state of {self.name} is not readable: replication_key_value, as_of and the values "
-                "of revisited_to must be ISO 8601 times"
-            ) from error
+        except ValueError as error:
+            raise TapError(f"The state of {self.name} is not readable: {error}") from error
 
     def _write_bookmark(self, bookmark: Bookmark) -> None:
         """Move the state, and emit it: all that it covers has been written by now.
@@ -250,15 +231,7 @@ class MessageHistoryStream(Stream, abc.ABC):
         """
         if not self._is_incremental:
             return
-        state = self.stream_state
-        state["replication_key"] = self.sent_at
-        state["replication_key_value"] = to_text(bookmark.read_to)
-        state["as_of"] = to_text(bookmark.as_of)
-        state["revisited_to"] = {
-            duration_to_text(age): to_text(moment) for age, moment in bookmark.revisited_to.items()
-        }
-        if not bookmark.revisited_to:
-            del state["revisited_to"]
+        bookmarks.write(bookmark, self.sent_at, self.stream_state)
         self.state_manager.is_flushed = False
         if self.get_batch_config(self.config) is None:
             self._write_state_message()
