@@ -18,7 +18,7 @@ from tap_msghistory.apis import bodies
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.records import Rejected, Shaper, record_type
 
-_id_of = attrgetter("messageId")
+id_of = attrgetter("messageId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class PageDecoder:
             for row, moment in zip(page.rows, moments, strict=True):
                 setattr(row, name, moment)
         fallback = self._shaper.id_fallback
-        if fallback and None in map(_id_of, page.rows):
+        if fallback and None in map(id_of, page.rows):
             for row in page.rows:
                 row.messageId = row.messageId or getattr(row, fallback)
-        records = dict(zip(map(_id_of, page.rows), page.rows, strict=True))
+        records = dict(zip(map(id_of, page.rows), page.rows, strict=True))
         if None in records or None in map(self.sent_at, page.rows):
             raise _MisfitError
         return DecodedPage(records, [], len(page.rows), page.has_next)

@@ -49,15 +49,8 @@ def of(stream: MessageHistoryStream) -> Forecast:
     began = time.monotonic()
     density = _density(stream, planned, effort)
     seconds_a_request = (time.monotonic() - began) / max(effort.requests, 1)
-    return Forecast(
-        stream.name,
-        effort.requests,
-        [
-            Expected(it, requests, _seconds(stream, requests, seconds_a_request))
-            for it in planned
-            for requests in [_requests(stream, it, density)]
-        ],
-    )
+    expected = [_expected(stream, it, density, seconds_a_request) for it in planned]
+    return Forecast(stream.name, effort.requests, expected)
 
 
 def stretches(windows: Sequence[Window]) -> list[Window]:
@@ -93,7 +86,8 @@ def _total(forecasts: Sequence[Forecast]) -> Row:
     expected = [it for forecast in forecasts for it in forecast.expected]
     requests = sum(it.requests or 0 for it in expected)
     seconds = sum(it.seconds or 0.0 for it in expected)
-    return ("all", "", "", "", *_amounts(requests, seconds))
+    name = "all that is known" if any(it.requests is None for it in expected) else "all"
+    return (name, "", "", "", *_amounts(requests, seconds))
 
 
 def _amounts(requests: int | None, seconds: float | None) -> tuple[str, str]:
@@ -114,21 +108,18 @@ def _density(stream: MessageHistoryStream, planned: list[Window], effort: Effort
     return sum(known) / sum((it.end - it.start).total_seconds() for it in sampled)
 
 
-def _requests(stream: MessageHistoryStream, stretch: Window, density: float | None) -> int | None:
+def _expected(
+    stream: MessageHistoryStream, stretch: Window, density: float | None, seconds_a_request: float
+) -> Expected:
     if density is None:
-        return None
+        return Expected(stretch, None, None)
     messages = density * (stretch.end - stretch.start).total_seconds()
     # A request a page, and one that finds out where a window is full.
-    return math.ceil(messages / stream.config["page_size"] + messages / CAPACITY) or 1
-
-
-def _seconds(stream: MessageHistoryStream, requests: int | None, seconds_a_request: float) -> float | None:
-    if requests is None:
-        return None
+    requests = math.ceil(messages / stream.config["page_size"] + messages / CAPACITY) or 1
     allowed = stream.client.requests_per_second
     at_pace = requests / allowed if allowed else 0.0
-    at_latency: float = requests * seconds_a_request / stream.config["concurrency"]
-    return max(at_pace, at_latency)
+    at_latency = requests * seconds_a_request / stream.config["concurrency"]
+    return Expected(stretch, requests, max(at_pace, at_latency))
 
 
 def _rows(forecast: Forecast) -> list[Row]:

@@ -25,7 +25,7 @@ class StreamProgress:
     new: int = 0
     revisited: int = 0
     rejected: int = 0
-    efforts: list[Effort] = field(default_factory=list)  #: of all windows that have been begun
+    efforts: list[Effort] = field(default_factory=list)  #: of all windows, also of those not read yet
 
     @property
     def requests(self) -> int:
@@ -93,7 +93,7 @@ class Progress:
         return self.streams[-1]
 
     def begin_effort(self, stop: threading.Event) -> Effort:
-        """Begin a window of the stream that is being read; what it takes counts from now on."""
+        """Return what goes along with a window of the stream that is being read, and counts for it."""
         effort = Effort(stop)
         self.streams[-1].efforts.append(effort)
         return effort

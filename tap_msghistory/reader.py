@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
 
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.client import Client
-from tap_msghistory.decoding import PageDecoder
+from tap_msghistory.decoding import PageDecoder, id_of
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 from tap_msghistory.records import Rejected
@@ -110,7 +109,7 @@ class WindowReader:
             if now_seen >= _TOO_MANY and window.splittable:
                 raise TooManyError(window.split(None, Order.UNKNOWN))
         # Twice by one attribute takes less than once by both: most come in order, and no tuple is made.
-        records = sorted(kept.values(), key=attrgetter("messageId"))
+        records = sorted(kept.values(), key=id_of)
         records.sort(key=self._decoder.sent_at)
         return Batch(window, effort, records, [*rejected.values()])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import math
 import os
@@ -18,7 +19,7 @@ from tap_msghistory.display import HEARTBEAT_SECONDS, beat, table
 from tap_msghistory.progress import Progress
 from tap_msghistory.windows import Reason, Window
 from tests.processes import environment, run, running, whole_lines
-from tests.support import END, STREAMS, config, iso
+from tests.support import END, EXPORT, STREAMS, config, iso, selecting
 
 HOUR = timedelta(hours=1)
 REVISITED = Window(END - 9 * HOUR, END - 8 * HOUR, Reason.REVISIT)
@@ -190,6 +191,16 @@ def test_a_plan_of_nothing_says_so_and_asks_nothing(sandbox, tmp_path):
     settings = config(sandbox, partner_gateway_api_key=None)
     _, (row,) = plan(settings, tmp_path, state=state)
     assert "nothing to read" in row.values()
+    assert sandbox.requests == []
+
+
+def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps(selecting(EXPORT)))
+    finished = run(config(sandbox), tmp_path, more=("--plan", "--catalog", str(catalog)))
+    _, *stretches, total = finished.stdout.split("\n\n")[0].splitlines()
+    assert all(it.startswith(EXPORT) and it.endswith("not known") for it in stretches)
+    assert total.startswith("all that is known")
     assert sandbox.requests == []
 
 
