@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from tap_msghistory.effort import Effort
 from tap_msghistory.reader import CAPACITY
-from tap_msghistory.streams.base import MessageHistoryStream
+from tap_msghistory.streams.history import MessageHistoryStream
 from tap_msghistory.timestamps import to_text
 from tap_msghistory.windows import Window
 
@@ -101,7 +101,7 @@ def _amounts(requests: int | None, seconds: float | None) -> tuple[str, str]:
 def _density(stream: MessageHistoryStream, planned: list[Window], effort: Effort) -> float | None:
     """Return the messages a second of send time; None where that cannot be asked."""
     sampled = places(planned)
-    messages = [stream.estimate(it, effort) for it in sampled]
+    messages = [stream.history.estimate(it, effort) for it in sampled]
     known = [it for it in messages if it is not None]
     if not known:
         return None
@@ -116,7 +116,7 @@ def _expected(
     messages = density * (stretch.end - stretch.start).total_seconds()
     # A request a page, and one that finds out where a window is full.
     requests = math.ceil(messages / stream.config["page_size"] + messages / CAPACITY) or 1
-    allowed = stream.client.requests_per_second
+    allowed = stream.history.client.requests_per_second
     at_pace = requests / allowed if allowed else 0.0
     at_latency = requests * seconds_a_request / stream.config["concurrency"]
     return Expected(stretch, requests, max(at_pace, at_latency))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from requests.auth import AuthBase, HTTPBasicAuth
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
@@ -13,32 +12,20 @@ from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_msghistory import checks, forecast
-from tap_msghistory.apis.edna import EdnaHistory
-from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
-from tap_msghistory.client import Client, HeaderAuth
+from tap_msghistory import checks, forecast, histories
+from tap_msghistory.account import Account
 from tap_msghistory.command_line import CommandLineTap
 from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.output import Writer
-from tap_msghistory.pace import Pace
 from tap_msghistory.progress import Progress
-from tap_msghistory.settings import SETTINGS, Settings
-from tap_msghistory.streams import (
-    EdnaHistoryStream,
-    MessageHistoryStream,
-    PartnerGatewayExportStream,
-    PartnerGatewayHistoryStream,
-    RejectedMessagesStream,
-    SyncWindowsStream,
-)
+from tap_msghistory.settings import SETTINGS
+from tap_msghistory.streams import MessageHistoryStream, RejectedMessagesStream, SyncWindowsStream
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-
-    from tap_msghistory.apis.base import HistoryApi
 
 
 class TapMessageHistory(CommandLineTap):
@@ -91,43 +78,14 @@ class TapMessageHistory(CommandLineTap):
             self.mapper.register_raw_stream_schema(entry.tap_stream_id, schema, entry.key_properties)
 
     @cached_property
-    def settings(self) -> Settings:
-        """The checked settings."""
-        return Settings.from_config(self.config)
-
-    @cached_property
-    def edna_client(self) -> Client:
-        """The one client for edna."""
-        return self._client(
-            EdnaHistory,
-            HeaderAuth("x-api-key", self.config["edna_api_key"]),
-            Pace(per_second=self.config.get("edna_requests_per_second")),
-        )
-
-    @cached_property
-    def partner_gateway_client(self) -> Client:
-        """The one client for the partner gateway: its streams share the key's rate limit."""
-        config = self.config
-        auth: AuthBase
-        if key := config.get("partner_gateway_api_key"):
-            auth = HeaderAuth("X-Api-Key", key)
-        else:
-            username, password = (
-                config["partner_gateway_username"],
-                config["partner_gateway_password"],
-            )
-            # As bytes: requests would encode text as Latin-1, which not every password is.
-            auth = HTTPBasicAuth(username.encode(), password.encode())
-        pace = Pace(
-            per_second=config["partner_gateway_requests_per_second"],
-            per_minute=config["partner_gateway_requests_per_minute"],
-        )
-        return self._client(PartnerGatewayHistory, auth, pace)
+    def account(self) -> Account:
+        """What the settings give access to."""
+        return Account(self.config)
 
     def forecast(self) -> str:
         """Return what a sync would read, as a table; asks the vendors a few small questions."""
-        histories = [it for it in self.streams.values() if isinstance(it, MessageHistoryStream)]
-        return forecast.table([forecast.of(it) for it in histories if it.selected])
+        streams = [it for it in self.streams.values() if isinstance(it, MessageHistoryStream)]
+        return forecast.table([forecast.of(it) for it in streams if it.selected])
 
     def check_output(self) -> None:
         """Raise `OutputError` if nobody reads what is written."""
@@ -161,16 +119,8 @@ class TapMessageHistory(CommandLineTap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams of each vendor whose credentials are set; without any, all of them."""
-        has_edna = "edna_api_key" in self.config
-        has_gateway = {"partner_gateway_api_key", "partner_gateway_username"} & set(self.config)
         streams: list[Stream] = [RejectedMessagesStream(self), SyncWindowsStream(self)]
-        if has_edna or not has_gateway:
-            streams.append(EdnaHistoryStream(self))
-        if has_gateway or not has_edna:
-            streams += [
-                PartnerGatewayHistoryStream(self, channel) for channel in PartnerGatewayHistoryStream.CHANNELS
-            ]
-            streams.append(PartnerGatewayExportStream(self))
+        streams += [MessageHistoryStream(self, it) for it in histories.of_account(self.account)]
         self._warn_of_absent({stream.name for stream in streams})
         return streams
 
@@ -190,14 +140,3 @@ class TapMessageHistory(CommandLineTap):
         if not isinstance(bookmarks, dict) or not all(isinstance(it, dict) for it in bookmarks.values()):
             raise TapError("The state is not readable: bookmarks must be an object of objects, one a stream")
         super().load_state(state)
-
-    def _client(self, api: type[HistoryApi], auth: AuthBase, pace: Pace) -> Client:
-        return Client(
-            vendor=api.vendor,
-            auth=auth,
-            complaints=api.complaints,
-            pace=pace,
-            connections=max(self.settings.concurrency, self.settings.export_concurrency),
-            timeout=self.settings.request_timeout,
-            max_retry_seconds=self.settings.max_retry_seconds,
-        )

@@ -10,7 +10,8 @@ from pathlib import Path
 from singer_sdk import Stream
 
 from tap_msghistory.exports.jobs import Patience
-from tap_msghistory.streams import PartnerGatewayExportStream
+from tap_msghistory.histories import ExportedMessages
+from tap_msghistory.streams import MessageHistoryStream
 from tap_msghistory.tap import TapMessageHistory
 
 
@@ -19,9 +20,10 @@ class ImpatientTap(TapMessageHistory):
 
     def discover_streams(self) -> list[Stream]:
         streams = super().discover_streams()
-        exports = [it for it in streams if isinstance(it, PartnerGatewayExportStream)]
-        others = [it for it in streams if it not in exports]
-        return [*others, *(PartnerGatewayExportStream(self, Patience(first=0.0)) for _ in exports)]
+        for stream in streams:
+            if isinstance(stream, MessageHistoryStream) and isinstance(stream.history, ExportedMessages):
+                stream.history.patience = Patience(first=0.0)
+        return streams
 
 
 def main() -> None:

@@ -24,13 +24,14 @@ from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE
 from tap_msghistory.exports.spool import Spool
+from tap_msghistory.histories import ExportedMessages
 from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.export import DOWNLOAD_PATH, LIST_PATH, QUEUE_PATH
 from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.history import Message
 from tap_msghistory.sandbox.options import Break
 from tap_msghistory.sandbox.server import Sandbox
-from tap_msghistory.streams import PartnerGatewayExportStream
+from tap_msghistory.streams import MessageHistoryStream
 from tap_msghistory.tap import TapMessageHistory
 from tap_msghistory.windows import Reason, Window
 from tests.impatient import ImpatientTap
@@ -120,8 +121,8 @@ def test_it_is_not_selected_by_default_and_says_what_it_leaves_out(life_like):
     assert asked(life_like, "POST", QUEUE_PATH) == []
     sync(config(life_like))
     assert asked(life_like, "GET", LIST_PATH) == asked(life_like, "POST", QUEUE_PATH) == []
-    assert "through the API" in PartnerGatewayExportStream.schema["description"]
-    assert "campaigns" in PartnerGatewayExportStream.schema["description"]
+    assert "through the API" in ExportedMessages.schema["description"]
+    assert "campaigns" in ExportedMessages.schema["description"]
 
 
 def test_a_test_run_asks_for_the_list_of_jobs_but_queues_none(filled):
@@ -337,8 +338,9 @@ def jobs(sandbox):
 
 def jobs_of(tap):
     stream = tap.streams[EXPORT]
-    assert isinstance(stream, PartnerGatewayExportStream)
-    return stream.jobs
+    assert isinstance(stream, MessageHistoryStream)
+    assert isinstance(stream.history, ExportedMessages)
+    return stream.history.jobs
 
 
 WINDOW = Window(END - timedelta(days=30), END, Reason.NEW)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from tap_msghistory.apis.export import PartnerGatewayExport, State
 from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.exports.csv_rows import CsvRows
-from tap_msghistory.streams import PartnerGatewayExportStream
+from tap_msghistory.histories import ExportedMessages
 from tap_msghistory.windows import Reason, Window
 from tests.support import END, iso
 
-ROWS = CsvRows(PartnerGatewayExportStream.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
+ROWS = CsvRows(ExportedMessages.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
 API = PartnerGatewayExport("https://example.com/api", {"sender": "Shop"})
 WINDOW = Window(END - timedelta(days=30), END, Reason.NEW)
 

@@ -17,7 +17,7 @@ from singer_sdk.mapper import SameRecordTransform
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.sandbox.history import Message
-from tap_msghistory.streams import EdnaHistoryStream, shortcut
+from tap_msghistory.streams import MessageHistoryStream, shortcut
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times
 
@@ -34,10 +34,10 @@ def sdks_own_way(monkeypatch):
     return close
 
 
-def edna_stream(**settings) -> EdnaHistoryStream:
+def edna_stream(**settings) -> MessageHistoryStream:
     tap = TapMessageHistory(config={"start_date": "2024-01-01", "edna_api_key": "key", **settings})
     stream = tap.streams["edna_history"]
-    assert isinstance(stream, EdnaHistoryStream)
+    assert isinstance(stream, MessageHistoryStream)
     return stream
 
 

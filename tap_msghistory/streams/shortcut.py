@@ -15,7 +15,7 @@ from singer_sdk.mapper import SameRecordTransform
 from tap_msghistory.output import Writer
 
 if TYPE_CHECKING:
-    from tap_msghistory.streams.base import MessageHistoryStream
+    from tap_msghistory.streams.history import MessageHistoryStream
 
 #: Lines a write: enough to make calls cheap, few enough for a signal to be heeded soon.
 _LINES_A_WRITE = 100

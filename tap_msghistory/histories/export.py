@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tap_msghistory.apis.export import PartnerGatewayExport
 from tap_msghistory.effort import Effort
@@ -13,46 +13,42 @@ from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE, ExportJobs, Patience
 from tap_msghistory.exports.reader import ExportReader, batches
+from tap_msghistory.histories.base import MessageHistory, Watch
 from tap_msghistory.reader import Batch
 from tap_msghistory.records import record_type
 from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams.base import MessageHistoryStream
 from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
     from tap_msghistory.client import Client
-    from tap_msghistory.tap import TapMessageHistory
 
 
-class PartnerGatewayExportStream(MessageHistoryStream):
+class ExportedMessages(MessageHistory):
     """Messages of all channels that were sent through the API; no others."""
 
     name = "partner_gateway_history_export"
-    selected_by_default = False
-    schema: ClassVar[dict[str, Any]] = {
+    by_default = False
+    schema: Mapping[str, Any] = {
         **SCHEMAS.get_schema("partner_gateway_message"),
         "description": "Messages of all channels, by the partner gateway's CSV export: only those that were "
         "sent through the API. Messages of campaigns and of the web console are left out.",
     }
-    replication_key = sent_at = "sendDate"
+    sent_at = "sendDate"
     id_fallback = "customerMessageId"
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
-
-    def __init__(self, tap: TapMessageHistory, patience: Patience = PATIENCE) -> None:
-        """Look for jobs with `patience`."""
-        super().__init__(tap)
-        self._patience = patience
+    #: How jobs are looked for.
+    patience: Patience = PATIENCE
 
     @property
     def client(self) -> Client:
         """The client that holds the gateway's credentials."""
-        return self._tap.partner_gateway_client
+        return self.account.partner_gateway_client
 
     @cached_property
     def jobs(self) -> ExportJobs:
         """The account's export jobs, narrowed by the settings."""
-        config = self.config
+        config = self.account.config
         filters = {it: config.get(f"partner_gateway_export_{it}") for it in ("sender", "recipient")}
         return ExportJobs(
             api=PartnerGatewayExport(
@@ -60,17 +56,18 @@ class PartnerGatewayExportStream(MessageHistoryStream):
                 {name: value for name, value in filters.items() if value},
             ),
             client=self.client,
-            timeout=self._tap.settings.export_timeout,
-            patience=self._patience,
+            timeout=self.account.settings.export_timeout,
+            patience=self.patience,
         )
 
-    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
+    def check_access(self) -> bool:
+        """List jobs: to see that the credentials work need not cost a job, nor the user minutes."""
+        self.jobs.listed(Effort())
+        return True
+
+    def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Have up to `export_concurrency` jobs at once, and yield a window's messages in several batches."""
-        if self.ABORT_AT_RECORD_COUNT is not None:
-            # --test: whether the credentials work need not cost the vendor a job, nor the user minutes.
-            self.jobs.listed(Effort())
-            return
-        settings = self._tap.settings
+        settings = self.account.settings
         reader = ExportReader(
             client=self.client,
             jobs=self.jobs,
@@ -79,5 +76,5 @@ class PartnerGatewayExportStream(MessageHistoryStream):
             shaper=self.get_shaper(),
         )
         record = record_type(self.schema, extra_fields=dict[str, Any] | None)
-        for export in self.read_side_by_side(windows, reader.read, settings.export_concurrency):
+        for export in self.side_by_side(windows, reader.read, settings.export_concurrency, watch):
             yield from batches(export, record)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import abc
 import logging
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Generator, Iterable, Iterator
+from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 from singer_sdk import Stream
@@ -19,24 +18,18 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_msghistory import bookmarks
 from tap_msghistory.errors import TapError
+from tap_msghistory.histories.base import Watch
 from tap_msghistory.output import Writer
-from tap_msghistory.readahead import read_in_order
-from tap_msghistory.reader import Batch
-from tap_msghistory.records import Shaper
 from tap_msghistory.streams import shortcut
 from tap_msghistory.timestamps import floor, now, to_text
-from tap_msghistory.windows import MAX_SPAN, Bookmark, Window, advance, plan
+from tap_msghistory.windows import Bookmark, Window, advance, plan
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_msghistory.client import Client
-    from tap_msghistory.effort import Effort
+    from tap_msghistory.histories import MessageHistory
     from tap_msghistory.tap import TapMessageHistory
-
-
-T = TypeVar("T")
 
 
 class Plan(NamedTuple):
@@ -47,8 +40,8 @@ class Plan(NamedTuple):
     windows: list[Window]
 
 
-class MessageHistoryStream(Stream, abc.ABC):
-    """A vendor's message history. Subclasses declare; the work is done here."""
+class MessageHistoryStream(Stream):
+    """A message history as a Singer stream."""
 
     primary_keys: ClassVar[tuple[str, ...]] = ("messageId",)
     is_sorted = True
@@ -56,36 +49,20 @@ class MessageHistoryStream(Stream, abc.ABC):
     #: The tap's records are of their schema's types, and have no other fields, as they are shaped.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    #: The property that holds the send time: the replication key, whatever a catalog says.
-    sent_at: ClassVar[str]
-    #: The property that may stand for a missing messageId.
-    id_fallback: ClassVar[str | None] = None
-    #: How long a window may be.
-    max_span: ClassVar[timedelta] = MAX_SPAN
-
     _tap: TapMessageHistory
 
-    def __init__(self, tap: TapMessageHistory, **kwargs: Any) -> None:
-        """Let errors that explain themselves be reported once, by the command."""
-        super().__init__(tap, **kwargs)
+    def __init__(self, tap: TapMessageHistory, history: MessageHistory) -> None:
+        """Emit `history`. The replication key is its send time, whatever a catalog says."""
+        super().__init__(tap, schema=dict(history.schema), name=history.name)
+        self.history = history
+        self.replication_key = history.sent_at
+        self.selected_by_default = history.by_default
+        # Errors that explain themselves are reported once, by the command.
         self.logger.addFilter(_is_no_handled_error)
-
-    @abc.abstractmethod
-    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
-        """Read the windows, and yield their messages in send order."""
-
-    @property
-    @abc.abstractmethod
-    def client(self) -> Client:
-        """The vendor's client, shared by all streams of one credential."""
-
-    def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
-        """Return about how many messages a window holds; None where that cannot be asked."""
-        return None
 
     def planned(self) -> Plan:
         """Return what a run that begins now reads."""
-        settings = self._tap.settings
+        settings = self._tap.account.settings
         until = floor(settings.read_until(now()))
         bookmark = self._read_bookmark()
         if until < bookmark.read_to:
@@ -94,7 +71,7 @@ class MessageHistoryStream(Stream, abc.ABC):
                 to_text(bookmark.read_to),
                 to_text(until),
             )
-        return Plan(bookmark, until, plan(bookmark, until, settings.schedule, self.max_span))
+        return Plan(bookmark, until, plan(bookmark, until, settings.schedule, self.history.max_span))
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, none twice."""
@@ -146,30 +123,27 @@ class MessageHistoryStream(Stream, abc.ABC):
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
+        if self.ABORT_AT_RECORD_COUNT is not None and self.history.check_access():
+            return  # --test
         bookmark, until, windows = self.planned()
         progress = self._tap.progress.begin(self.name, windows)
-        neighbours: set[Any] = set()
+        watch = Watch(self._tap.progress.begin_effort, self._tap.check_output)
         messages = rejected = 0
-        for batch in self.read_windows(windows):
+        for batch in self.history.read(windows, watch):
             window, effort = batch.window, batch.effort
             if batch.rejected:
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
-            # Windows share the instant at which they meet, so a server may give it to both.
-            ids = {record.messageId for record in batch.records}
-            if not neighbours.isdisjoint(ids):
-                batch.records = [it for it in batch.records if it.messageId not in neighbours]
             messages += len(batch.records)
             progress.add_messages(len(batch.records), window.reason)
             yield batch.records
             batch.records.clear()  # or they would be in memory until the next window is
             if not batch.ends_window:
                 continue
-            neighbours = ids
             progress.add_window(window, rejected)
             self._tap.sync_windows.write(self.name, window, effort, messages=messages, rejected=rejected)
             messages = rejected = 0
-            bookmark = advance(bookmark, window, until, self._tap.settings.schedule)
+            bookmark = advance(bookmark, window, until, self._tap.account.settings.schedule)
             self._write_bookmark(bookmark)
         progress.ended = self._tap.progress.clock()
         if progress.rejected:
@@ -182,27 +156,6 @@ class MessageHistoryStream(Stream, abc.ABC):
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Have none: the bookmark never passes what was read."""
-
-    def read_side_by_side(
-        self, windows: list[Window], read: Callable[[Window, Callable[[], None], Effort], T], workers: int
-    ) -> Iterator[T]:
-        """Yield what `read` makes of the windows, in their order, up to `workers` at once."""
-        return read_in_order(
-            windows,
-            read,
-            workers,
-            begin_effort=self._tap.progress.begin_effort,
-            idle=self._tap.check_output,
-        )
-
-    def get_shaper(self) -> Shaper:
-        """Return what makes records of the vendor's rows."""
-        return Shaper(
-            self.schema,
-            sent_at=self.sent_at,
-            assume_timezone=self._tap.settings.assume_timezone,
-            id_fallback=self.id_fallback,
-        )
 
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
         """Leave the state alone: it moves with windows, not with records."""
@@ -218,7 +171,8 @@ class MessageHistoryStream(Stream, abc.ABC):
         """Return what the state says. Raises `TapError` where it is not readable."""
         try:
             return bookmarks.read(
-                self.stream_state if self._is_incremental else {}, self._tap.settings.schedule.start_date
+                self.stream_state if self._is_incremental else {},
+                self._tap.account.settings.schedule.start_date,
             )
         except ValueError as error:
             raise TapError(f"The state of {self.name} is not readable: {error}") from error
@@ -231,7 +185,7 @@ class MessageHistoryStream(Stream, abc.ABC):
         """
         if not self._is_incremental:
             return
-        bookmarks.write(bookmark, self.sent_at, self.stream_state)
+        bookmarks.write(bookmark, self.history.sent_at, self.stream_state)
         self.state_manager.is_flushed = False
         if self.get_batch_config(self.config) is None:
             self._write_state_message()

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.effort import Effort
+from tap_msghistory.histories.base import MessageHistory, Watch
 from tap_msghistory.reader import Batch, Paginator, WindowReader
-from tap_msghistory.streams.base import MessageHistoryStream
 from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
     from tap_msghistory.apis.base import HistoryApi
 
 
-class PagedHistoryStream(MessageHistoryStream):
+class PagedHistory(MessageHistory):
     """A message history behind a method that answers with pages."""
 
     @property
@@ -28,9 +28,10 @@ class PagedHistoryStream(MessageHistoryStream):
     def get_new_paginator(self) -> Paginator:
         """Return a paginator for one window."""
 
-    def read_windows(self, windows: list[Window]) -> Iterator[Batch]:
+    def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once, and yield a batch a window."""
-        yield from self.read_side_by_side(windows, self._reader().read, self._tap.settings.concurrency)
+        concurrency = self.account.settings.concurrency
+        yield from self.side_by_side(windows, self._reader().read, concurrency, watch)
 
     def estimate(self, window: Window, effort: Effort) -> float:
         """Return about how many messages a window holds."""

@@ -3,50 +3,49 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from singer_sdk.schema.source import StreamSchema
+from typing import TYPE_CHECKING, Any
 
 from tap_msghistory.apis.edna import EdnaHistory
+from tap_msghistory.histories.paged import PagedHistory
 from tap_msghistory.paginators import OffsetPaginator
 from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams.paged import PagedHistoryStream
 
 if TYPE_CHECKING:
     from tap_msghistory.client import Client
 
 
-class EdnaHistoryStream(PagedHistoryStream):
+class EdnaMessages(PagedHistory):
     """Incoming and outgoing messages of all channels of one edna account."""
 
     name = "edna_history"
-    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS, key="edna_message")
-    replication_key = sent_at = "sentOrReceivedAt"
+    schema = SCHEMAS.get_schema("edna_message")
+    sent_at = "sentOrReceivedAt"
 
     @cached_property
     def api(self) -> EdnaHistory:
         """The account's history, narrowed by the settings."""
+        config = self.account.config
         settings = {
-            "channelTypes": self.config.get("edna_channel_types"),
-            "trafficTypes": self.config.get("edna_traffic_types"),
-            "direction": self.config.get("edna_direction"),
-            "subjectId": self.config.get("edna_subject_id"),
-            "messageId": self.config.get("edna_message_id"),
+            "channelTypes": config.get("edna_channel_types"),
+            "trafficTypes": config.get("edna_traffic_types"),
+            "direction": config.get("edna_direction"),
+            "subjectId": config.get("edna_subject_id"),
+            "messageId": config.get("edna_message_id"),
             "subscriberFilter": self._subscriber_filter,
         }
         filters = {name: value for name, value in settings.items() if value not in (None, [])}
-        return EdnaHistory(self.config["edna_base_url"].rstrip("/"), filters)
+        return EdnaHistory(config["edna_base_url"].rstrip("/"), filters)
 
     @property
     def client(self) -> Client:
         """The client that holds edna_api_key."""
-        return self._tap.edna_client
+        return self.account.edna_client
 
     def get_new_paginator(self) -> OffsetPaginator:
         """Go on until edna says that there is no more."""
-        return OffsetPaginator(self.config["page_size"])
+        return OffsetPaginator(self.account.config["page_size"])
 
     @property
     def _subscriber_filter(self) -> dict[str, Any] | None:
-        address = self.config.get("edna_subscriber_address")
-        return address and {"address": address, "type": self.config["edna_subscriber_type"]}
+        address = self.account.config.get("edna_subscriber_address")
+        return address and {"address": address, "type": self.account.config["edna_subscriber_type"]}

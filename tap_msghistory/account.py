@@ -1,0 +1,75 @@
+"""One account's access to the vendors: its settings, and a client a credential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from tap_msghistory.apis.edna import EdnaHistory
+from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
+from tap_msghistory.client import Client, HeaderAuth
+from tap_msghistory.pace import Pace
+from tap_msghistory.settings import Settings
+
+if TYPE_CHECKING:
+    from tap_msghistory.apis.base import HistoryApi
+
+
+class Account:
+    """What is read with one config. Nothing is made before it is needed: to discover needs no credentials."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Take a config that `tap_msghistory.checks` has normalized."""
+        self.config = config
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; to be asked for once they have been checked."""
+        return Settings.from_config(self.config)
+
+    @property
+    def has_edna(self) -> bool:
+        """Whether there is a credential for edna."""
+        return "edna_api_key" in self.config
+
+    @property
+    def has_partner_gateway(self) -> bool:
+        """Whether there is a credential for the partner gateway."""
+        return bool({"partner_gateway_api_key", "partner_gateway_username"} & set(self.config))
+
+    @cached_property
+    def edna_client(self) -> Client:
+        """The one client for edna."""
+        auth = HeaderAuth("x-api-key", self.config["edna_api_key"])
+        return self._client(EdnaHistory, auth, Pace(per_second=self.config.get("edna_requests_per_second")))
+
+    @cached_property
+    def partner_gateway_client(self) -> Client:
+        """The one client for the partner gateway: all that is read with a key shares its rate limit."""
+        config = self.config
+        auth: AuthBase
+        if key := config.get("partner_gateway_api_key"):
+            auth = HeaderAuth("X-Api-Key", key)
+        else:
+            username, password = config["partner_gateway_username"], config["partner_gateway_password"]
+            # As bytes: requests would encode text as Latin-1, which not every password is.
+            auth = HTTPBasicAuth(username.encode(), password.encode())
+        pace = Pace(
+            per_second=config["partner_gateway_requests_per_second"],
+            per_minute=config["partner_gateway_requests_per_minute"],
+        )
+        return self._client(PartnerGatewayHistory, auth, pace)
+
+    def _client(self, api: type[HistoryApi], auth: AuthBase, pace: Pace) -> Client:
+        return Client(
+            vendor=api.vendor,
+            auth=auth,
+            complaints=api.complaints,
+            pace=pace,
+            connections=max(self.settings.concurrency, self.settings.export_concurrency),
+            timeout=self.settings.request_timeout,
+            max_retry_seconds=self.settings.max_retry_seconds,
+        )

@@ -1,0 +1,97 @@
+"""What all message histories have in common: windows in, each message once and in send order out."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+from typing import Any, ClassVar, TypeVar
+
+from tap_msghistory.account import Account
+from tap_msghistory.client import Client
+from tap_msghistory.effort import Effort
+from tap_msghistory.readahead import Read, read_in_order
+from tap_msghistory.reader import Batch
+from tap_msghistory.records import Shaper
+from tap_msghistory.windows import MAX_SPAN, Window
+
+T = TypeVar("T")
+
+
+def _do_nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What whoever reads wants to know meanwhile."""
+
+    begin_effort: Callable[[Event], Effort] = Effort  #: makes what goes along with a window
+    idle: Callable[[], None] = _do_nothing  #: called about once a second while there is nothing to hand over
+
+
+class MessageHistory(abc.ABC):
+    """The messages of one stream in one account."""
+
+    name: str
+    schema: Mapping[str, Any]
+    #: The property that holds the send time.
+    sent_at: ClassVar[str]
+    #: The property that may stand for a missing messageId.
+    id_fallback: ClassVar[str | None] = None
+    #: How long a window may be.
+    max_span: ClassVar[timedelta] = MAX_SPAN
+    #: Whether it is read unless somebody says otherwise.
+    by_default: ClassVar[bool] = True
+
+    def __init__(self, account: Account) -> None:
+        """Read nothing yet."""
+        self.account = account
+
+    @property
+    @abc.abstractmethod
+    def client(self) -> Client:
+        """The client of the account's credential."""
+
+    @abc.abstractmethod
+    def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
+        """Yield the windows' batches in their order, with what the vendor gives to two windows in both."""
+
+    def read(self, windows: list[Window], watch: Watch | None = None) -> Iterator[Batch]:
+        """Yield the windows' messages, none twice. Windows are in order, and none overlaps another.
+
+        Raises `TapError`.
+        """
+        neighbours: set[Any] = set()
+        for batch in self.read_windows(windows, watch or Watch()):
+            # Windows share the instant at which they meet, so a server may give it to both.
+            ids = {record.messageId for record in batch.records}
+            if not neighbours.isdisjoint(ids):
+                batch.records = [it for it in batch.records if it.messageId not in neighbours]
+            yield batch
+            if batch.ends_window:
+                neighbours = ids
+
+    def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
+        """Return about how many messages a window holds; None where that cannot be asked."""
+        return None
+
+    def check_access(self) -> bool:
+        """Return whether a request has shown that the credentials work; False: none tells but reading."""
+        return False
+
+    def get_shaper(self) -> Shaper:
+        """Return what makes records of the vendor's rows."""
+        return Shaper(
+            self.schema,
+            sent_at=self.sent_at,
+            assume_timezone=self.account.settings.assume_timezone,
+            id_fallback=self.id_fallback,
+        )
+
+    @staticmethod
+    def side_by_side(windows: list[Window], read: Read[T], workers: int, watch: Watch) -> Iterator[T]:
+        """Yield what `read` makes of the windows, in their order, up to `workers` at once."""
+        return read_in_order(windows, read, workers, begin_effort=watch.begin_effort, idle=watch.idle)
