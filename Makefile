@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+READY_SPARK := .venv/ready-spark
 
 # Inherited settings of pip and uv that say where packages come from stay; those that would change
 # what is installed, or where, go. So does what belongs to another Python, another project or, unless
@@ -19,21 +20,24 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo demo-spark test bench lint format clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, and what they brought
 	@$(BIN)/python -m demo
 
+demo-spark: $(READY_SPARK) ## the same histories through Spark into Parquet, held against the tap's
+	@$(BIN)/python -m demo.spark
+
 test: lint ## everything: lint, types, all tests, the end-to-end one too
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-bench: $(READY) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
+bench: $(READY_SPARK) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-lint: $(READY) ## style and types
+lint: $(READY_SPARK) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -47,7 +51,12 @@ clean: ## remove what make, tests and linters have made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml uv.lock | $(BIN)/uv
-	$(BIN)/uv sync --quiet --frozen --extra sandbox
+	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox
+	@touch $@
+
+# Half a gigabyte, which make demo does without.
+$(READY_SPARK): $(READY)
+	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark
 	@touch $@
 
 # uv is in uv.lock too, so that `uv sync` keeps it.

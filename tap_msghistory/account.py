@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 class Account:
     """What is read with one config. Nothing is made before it is needed: to discover needs no credentials."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        """Take a config that `tap_msghistory.checks` has normalized."""
+    def __init__(self, config: Mapping[str, Any], sharers: int | None = None) -> None:
+        """Take a config that `tap_msghistory.checks` has normalized.
+
+        `sharers` processes read with its credentials at once (None: this one only).
+        """
         self.config = config
+        self._sharers = sharers
 
     @cached_property
     def settings(self) -> Settings:
@@ -44,7 +48,8 @@ class Account:
     def edna_client(self) -> Client:
         """The one client for edna."""
         auth = HeaderAuth("x-api-key", self.config["edna_api_key"])
-        return self._client(EdnaHistory, auth, Pace(per_second=self.config.get("edna_requests_per_second")))
+        pace = Pace(per_second=self.config.get("edna_requests_per_second"), sharers=self._sharers)
+        return self._client(EdnaHistory, auth, pace)
 
     @cached_property
     def partner_gateway_client(self) -> Client:
@@ -60,6 +65,7 @@ class Account:
         pace = Pace(
             per_second=config["partner_gateway_requests_per_second"],
             per_minute=config["partner_gateway_requests_per_minute"],
+            sharers=self._sharers,
         )
         return self._client(PartnerGatewayHistory, auth, pace)
 

@@ -58,6 +58,11 @@ class Client:
         """At most so many are sent for long; None if there is no limit."""
         return self._pace.per_second
 
+    @property
+    def most_sharers(self) -> int | None:
+        """Among how many processes the credential's limits can be divided; None: among any number."""
+        return self._pace.most_sharers
+
     def send(self, request: Request, parse: Callable[[bytes], T], effort: Effort) -> T:
         """Return what `parse` makes of the answer's body.
 

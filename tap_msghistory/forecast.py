@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from tap_msghistory.effort import Effort
 from tap_msghistory.reader import CAPACITY
 from tap_msghistory.streams.history import MessageHistoryStream
 from tap_msghistory.timestamps import to_text
-from tap_msghistory.windows import Window
+from tap_msghistory.windows import Window, joined
 
 #: Places of a stream that are sampled, by one or two small requests each.
 _SAMPLES = 3
@@ -45,23 +45,12 @@ class Forecast:
 def of(stream: MessageHistoryStream) -> Forecast:
     """Forecast a stream's sync. Raises `ApiError`."""
     effort = Effort()
-    planned = stretches(stream.planned().windows)
+    planned = joined(stream.planned().windows)
     began = time.monotonic()
     density = _density(stream, planned, effort)
     seconds_a_request = (time.monotonic() - began) / max(effort.requests, 1)
     expected = [_expected(stream, it, density, seconds_a_request) for it in planned]
     return Forecast(stream.name, effort.requests, expected)
-
-
-def stretches(windows: Sequence[Window]) -> list[Window]:
-    """Return the windows with those joined that only a limit to their length parts."""
-    joined: list[Window] = []
-    for window in windows:
-        if joined and joined[-1].end == window.start and joined[-1].reason is window.reason:
-            joined[-1] = replace(joined[-1], end=window.end)
-        else:
-            joined.append(window)
-    return joined
 
 
 def places(planned: Sequence[Window]) -> list[Window]:

@@ -23,13 +23,26 @@ class Pace:
         *,
         per_second: float | None = None,
         per_minute: float | None = None,
+        sharers: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with nothing sent. `clock` counts seconds."""
+        """Begin with nothing sent. `clock` counts seconds.
+
+        `sharers` processes share the limits, and know nothing of each other or of those before them (None:
+        this one has them for itself). Each then sends evenly, and first after a whole interval: so no
+        window of theirs holds more than the limits allow, nor does one that reaches into the time before.
+        """
         self._clock = clock
         self._lock = threading.Lock()
-        limits = ((per_second, 1.0), (per_minute, 60.0))
-        self._limits = [_Limit(count, seconds) for count, seconds in limits if count]
+        limits = [(count, seconds) for count, seconds in ((per_second, 1.0), (per_minute, 60.0)) if count]
+        #: Among how many processes the limits can be divided; None: among any number.
+        self.most_sharers = min((max(int(count), 1) for count, _ in limits), default=None)
+        if sharers is None:
+            self._limits = [_Limit(count, seconds) for count, seconds in limits]
+        else:
+            self._limits = [_Limit(1, _interval(count, seconds, sharers)) for count, seconds in limits]
+            for limit in self._limits:
+                limit.count(clock())
         self._resume_at = 0.0
         self._last_sent_at = 0.0
         self._spacing = 0.0
@@ -74,6 +87,13 @@ class Pace:
             self._spacing *= _SPACING_DECAY
             if self._spacing < _NO_SPACING:
                 self._spacing = 0.0
+
+
+def _interval(count: float, seconds: float, sharers: int) -> float:
+    """Return the seconds between two requests of one of the sharers."""
+    share = count / sharers
+    # Whole requests, as each sharer may have its own at the begin of a window.
+    return seconds / (int(share) or share)
 
 
 class _Limit:

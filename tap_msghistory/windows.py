@@ -14,7 +14,7 @@ one. Windows come oldest first, and each is half-open, `(start, end]`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -128,9 +128,17 @@ class Bookmark:
 
 
 def plan(
-    bookmark: Bookmark, until: datetime, schedule: Schedule, max_span: timedelta = MAX_SPAN
+    bookmark: Bookmark,
+    until: datetime,
+    schedule: Schedule,
+    max_span: timedelta = MAX_SPAN,
+    *,
+    new_until: datetime | None = None,
 ) -> list[Window]:
-    """Return the windows to read as of `until`, oldest first, none overlapping another."""
+    """Return the windows to read as of `until`, oldest first, none overlapping another.
+
+    With `new_until`, new messages sent after it are left to a later run.
+    """
     first = schedule.start_date
     read_to = max(bookmark.read_to, first)
     if until <= read_to:
@@ -147,7 +155,7 @@ def plan(
     for start, end in revisits:
         windows += _cut(start, end, Reason.REVISIT, max_span)
     windows += _cut(looked_back_to, read_to, Reason.LOOKBACK, max_span)
-    windows += _cut(read_to, until, Reason.NEW, max_span)
+    windows += _cut(read_to, min(new_until or until, until), Reason.NEW, max_span)
     return windows
 
 
@@ -162,6 +170,17 @@ def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Sched
             age: max(bookmark.reached(age), min(until - age, window.end)) for age in schedule.revisit_after
         },
     )
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """Return windows in order with those joined that touch and are read for the same reason."""
+    stretches: list[Window] = []
+    for window in windows:
+        if stretches and stretches[-1].end == window.start and stretches[-1].reason is window.reason:
+            stretches[-1] = replace(stretches[-1], end=window.end)
+        else:
+            stretches.append(window)
+    return stretches
 
 
 def _cut(start: datetime, end: datetime, reason: Reason, max_span: timedelta) -> list[Window]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Event
 from typing import Any, ClassVar, TypeVar
+
+import msgspec
 
 from tap_msghistory.account import Account
 from tap_msghistory.client import Client
@@ -32,6 +34,24 @@ class Watch:
     idle: Callable[[], None] = _do_nothing  #: called about once a second while there is nothing to hand over
 
 
+class _Seam:
+    """Where two windows meet: they share an instant, so a server may give its messages to both."""
+
+    def __init__(self) -> None:
+        self._ids: set[Any] = set()
+        self._rejected: set[bytes] = set()
+
+    def leave_out(self, batch: Batch) -> None:
+        """Take out of a batch what the window before had, and keep what the next may have too."""
+        ids = {it.messageId for it in batch.records}
+        if not self._ids.isdisjoint(ids):
+            batch.records = [it for it in batch.records if it.messageId not in self._ids]
+        rejected = {msgspec.json.encode(it.row): it for it in batch.rejected}
+        batch.rejected = [it for row, it in rejected.items() if row not in self._rejected]
+        if batch.ends_window:
+            self._ids, self._rejected = ids, {*rejected}
+
+
 class MessageHistory(abc.ABC):
     """The messages of one stream in one account."""
 
@@ -43,6 +63,8 @@ class MessageHistory(abc.ABC):
     id_fallback: ClassVar[str | None] = None
     #: How long a window may be.
     max_span: ClassVar[timedelta] = MAX_SPAN
+    #: How many processes may read it at once; None: any number.
+    most_readers: ClassVar[int | None] = None
     #: Whether it is read unless somebody says otherwise.
     by_default: ClassVar[bool] = True
 
@@ -59,20 +81,21 @@ class MessageHistory(abc.ABC):
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Yield the windows' batches in their order, with what the vendor gives to two windows in both."""
 
-    def read(self, windows: list[Window], watch: Watch | None = None) -> Iterator[Batch]:
+    def read(
+        self, windows: list[Window], watch: Watch | None = None, *, begins_at_seam: bool = False
+    ) -> Iterator[Batch]:
         """Yield the windows' messages, none twice. Windows are in order, and none overlaps another.
 
+        `begins_at_seam`: somebody else reads up to where the first window starts, and has what both have.
         Raises `TapError`.
         """
-        neighbours: set[Any] = set()
+        seam = _Seam()
+        if begins_at_seam:
+            for batch in self.read_windows([replace(windows[0], end=windows[0].start)], Watch()):
+                seam.leave_out(batch)
         for batch in self.read_windows(windows, watch or Watch()):
-            # Windows share the instant at which they meet, so a server may give it to both.
-            ids = {record.messageId for record in batch.records}
-            if not neighbours.isdisjoint(ids):
-                batch.records = [it for it in batch.records if it.messageId not in neighbours]
+            seam.leave_out(batch)
             yield batch
-            if batch.ends_window:
-                neighbours = ids
 
     def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
         """Return about how many messages a window holds; None where that cannot be asked."""

@@ -37,6 +37,8 @@ class ExportedMessages(MessageHistory):
     id_fallback = "customerMessageId"
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
+    #: Where no answer tells whose a job is, one process could take another's for its own.
+    most_readers = 1
     #: How jobs are looked for.
     patience: Patience = PATIENCE
 

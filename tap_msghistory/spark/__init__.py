@@ -1,0 +1,9 @@
+"""Message histories as a data source of Apache Spark, batch and streaming. Needs the extra `spark`.
+
+`spark.dataSource.register(MessageHistoryDataSource)`, then `spark.read.format("msghistory")` or
+`spark.readStream.format("msghistory")`, with the tap's settings as options.
+"""
+
+from tap_msghistory.spark.source import MessageHistoryDataSource
+
+__all__ = ["MessageHistoryDataSource"]

@@ -1,0 +1,177 @@
+"""The data source: Spark asks what there is to read, hands it to tasks, and keeps the bookmark.
+
+Spark runs each part in a process of its own, on the driver (`schema`, `partitions`, offsets) and on
+executors (`read`); what goes between them is pickled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition
+from pyspark.sql.types import StructType
+
+from tap_msghistory import bookmarks
+from tap_msghistory.errors import TapError
+from tap_msghistory.histories import MessageHistory
+from tap_msghistory.spark import partitions
+from tap_msghistory.spark.columns import Columns
+from tap_msghistory.spark.options import ReadOptions
+from tap_msghistory.spark.partitions import HistoryPartition
+from tap_msghistory.timestamps import floor, now
+from tap_msghistory.windows import Bookmark, plan
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
+else:
+    try:
+        from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
+    except ImportError:  # before 4.2; there a query for what is available now is one batch
+
+        class SupportsTriggerAvailableNow:
+            """Nothing that Spark would know."""
+
+
+#: An offset: as in a Singer state, a bookmark a name, here of an account (or else of the stream).
+Offset = Mapping[str, Mapping[str, Any]]
+
+_REDACTION = "spark.sql.redaction.options.regex"
+#: Options whose values Spark is not to show: credentials, and addresses of people.
+_SENSITIVE = "|(?i)^accounts$|_api_key$|_username$|_password$|_address$|_export_(sender|recipient)$"
+
+
+class MessageHistoryDataSource(DataSource):
+    """Message histories, each message with its latest status."""
+
+    @classmethod
+    def name(cls) -> str:
+        """Return `msghistory`, and keep credentials out of plans.
+
+        Spark shows a read's options in plans, and so in its UI and event log. What it hides there is a
+        setting of the session, and registering, when the name is asked for, is the one time that the data
+        source runs where a session is.
+        """
+        session = SparkSession.getActiveSession()
+        if session:
+            hidden = session.conf.get(_REDACTION) or ""
+            if _SENSITIVE not in hidden:
+                session.conf.set(_REDACTION, (hidden + _SENSITIVE).lstrip("|"))
+        return "msghistory"
+
+    def schema(self) -> StructType:
+        """Return the columns. All options are checked here, before anything is asked of a vendor."""
+        return _columns(ReadOptions.parse(self.options)).struct
+
+    def reader(self, schema: StructType) -> MessageHistoryReader:
+        """Return the reader of a batch read."""
+        return MessageHistoryReader(ReadOptions.parse(self.options), schema)
+
+    def streamReader(self, schema: StructType) -> MessageHistoryStreamReader:  # noqa: N802
+        """Return the reader of a streaming read."""
+        return MessageHistoryStreamReader(ReadOptions.parse(self.options), schema)
+
+
+class _Reader:
+    """What batch and streaming reads have in common. Is pickled, and so has neither clients nor locks."""
+
+    def __init__(self, options: ReadOptions, schema: StructType) -> None:
+        self._options = options
+        self._columns = _columns(options)
+        self._columns.adopt(schema)
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield a partition's messages, a window at a time. Raises `TapError`."""
+        part = cast("HistoryPartition", partition)
+        account = self._options.accounts[part.account]
+        history = account.history(self._options.stream, part.sharers)
+        for batch in history.read(part.windows, begins_at_seam=part.begins_at_seam):
+            if batch.rejected and not self._options.rejected_column:
+                raise TapError(
+                    f"{history.name}: {len(batch.rejected)} messages of a window could not be shaped "
+                    f"({batch.rejected[-1].reason}); with the option rejected set to column, such messages "
+                    "are in a column of that name"
+                )
+            yield self._columns.to_arrow(batch, account.name)
+
+    def _latest(self, start: Offset | None, moment: datetime) -> Offset:
+        """Return the offset that a read which begins at `moment` reaches; None: from wherever."""
+        end = {**(start or {})}
+        for key, history in self._histories():
+            settings = history.account.settings
+            until = floor(settings.read_until(moment))
+            read_to = max(_bookmark(end, key, history).read_to, settings.schedule.start_date)
+            if until <= read_to:
+                continue
+            span = self._options.max_span_per_trigger
+            reached = until if span is None or start is None else min(until, read_to + span)
+            state: dict[str, Any] = {}
+            bookmarks.write(Bookmark(reached, as_of=until), history.sent_at, state)
+            end[key] = state
+        return end
+
+    def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
+        """Cut what is to be read between two offsets. Raises `TapError`."""
+        accounts = self._options.accounts
+        tasks = max(1, self._options.tasks // len(accounts))
+        cut: list[HistoryPartition] = []
+        for number, (key, history) in enumerate(self._histories()):
+            if key in end:
+                reached = _bookmark(end, key, history)
+                schedule, bookmark = history.account.settings.schedule, _bookmark(start, key, history)
+                windows = plan(bookmark, reached.as_of, schedule, history.max_span, new_until=reached.read_to)
+                cut += partitions.of_history(history, windows, number, tasks)
+        sharers = Counter(accounts[it.account].credential for it in cut)
+        return [replace(it, sharers=sharers[accounts[it.account].credential]) for it in cut]
+
+    def _histories(self) -> Iterator[tuple[str, MessageHistory]]:
+        """Yield each account's history, for the driver alone, and its key in an offset."""
+        for it in self._options.accounts:
+            yield it.name or self._options.stream, it.history(self._options.stream, sharers=1)
+
+
+class MessageHistoryReader(_Reader, DataSourceReader):
+    """Reads what the tap's first run would."""
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """Plan, and cut the plan into about as many messages each. Raises `TapError`."""
+        # None at all is one without a value for Spark, and that cannot be read.
+        return self._between({}, self._latest({}, now())) or [HistoryPartition(0, [], begins_at_seam=False)]
+
+
+class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Reads what the tap would run after run, with Spark's checkpoint as the state."""
+
+    _moment: datetime | None = None
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
+        """Let what is available now be all that there is."""
+        self._moment = now()
+
+    def initialOffset(self) -> Offset:  # type: ignore[override]  # noqa: N802
+        """Return that nothing has been read."""
+        return {}
+
+    def latestOffset(self, start: Offset | None = None, limit: object = None) -> Offset:  # type: ignore[override]  # noqa: N802, ARG002
+        """Return how far the next micro-batch reads; before PySpark 4.2, Spark does not say from where."""
+        return self._latest(start, self._moment or now())
+
+    def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
+        """Plan what is new and what has come to an age at which it is revisited. Raises `TapError`."""
+        return self._between(start, end)
+
+
+def _columns(options: ReadOptions) -> Columns:
+    return Columns(options.schema, account=options.has_accounts, rejected=options.rejected_column)
+
+
+def _bookmark(offset: Offset, key: str, history: MessageHistory) -> Bookmark:
+    try:
+        return bookmarks.read(offset.get(key, {}), history.account.settings.schedule.start_date)
+    except ValueError as error:
+        raise TapError(f"The offset of {key} is not readable: {error}") from error
