@@ -1,0 +1,40 @@
+"""Keeps the latest version of each message in Parquet: what a streaming query hands its batches to.
+
+With Delta Lake, `MERGE` does the same in place; docs/spark.md shows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql.functions import col, to_date
+
+KEY = "messageId"  # with the option accounts: account and messageId
+
+
+def keep_latest(directory: Path, sent_at: str) -> Callable[[DataFrame, int], None]:
+    """Return what `foreachBatch` takes; the directory has a subdirectory a day of `sent_at`.
+
+    A batch has each message once. To do one twice, as after a failure, changes nothing.
+    """
+
+    def merge(batch: DataFrame, _number: int) -> None:
+        # Without it, each of the two steps below would read the batch from the vendor.
+        batch = batch.withColumn("day", to_date(col(sent_at))).persist()
+        try:
+            days = [row.day for row in batch.select("day").distinct().collect()]
+            merged = batch
+            if directory.exists():
+                kept = batch.sparkSession.read.schema(batch.schema).parquet(str(directory))
+                kept = kept.where(col("day").isin(days)).join(batch, KEY, "left_anti")
+                merged = kept.unionByName(batch)
+            if days:
+                # Only the days that the batch has messages of are written anew.
+                writer = merged.write.mode("overwrite").option("partitionOverwriteMode", "dynamic")
+                writer.partitionBy("day").parquet(str(directory))
+        finally:
+            batch.unpersist()
+
+    return merge
