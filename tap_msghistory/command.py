@@ -6,8 +6,6 @@ import json
 import logging
 import signal
 import sys
-import traceback
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +13,7 @@ import simplejson
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_msghistory.errors import StoppedBySignal, TapError
+from tap_msghistory.errors import StoppedBySignal, TapError, explained, way_to
 
 #: Loggers of libraries that quote messages or what a server says, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
@@ -56,7 +54,7 @@ class TapCommand(SingerCommand):
         except ConfigValidationError as error:
             self._fail(*error.errors)
         except TapError as error:
-            self._fail(str(error))
+            self._fail(explained(error))
         except (json.JSONDecodeError, simplejson.JSONDecodeError) as error:
             self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
         except OSError as error:
@@ -64,20 +62,14 @@ class TapCommand(SingerCommand):
         except (MapExpressionError, StreamMapConfigError) as error:
             self._fail(f"Setting stream_maps: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a key or a message
-            self._fail(f"Unforeseen {type(error).__name__} in {self._place(error)}")
+            for place in way_to(error):
+                self.logger.debug("by way of %s", place)
+            self._fail(explained(error))
         except StoppedBySignal as stopped:
             name = signal.Signals(stopped.signum).name
             self._fail(
                 f"Stopped by {name}; the next run goes on from the last state", code=128 + stopped.signum
             )
-
-    def _place(self, error: Exception) -> str:
-        """Return where an error came up; the way there is logged at DEBUG."""
-        frames = traceback.extract_tb(error.__traceback__)
-        places = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames]
-        for place in places:
-            self.logger.debug("by way of %s", place)
-        return places[-1]
 
     def _fail(self, *lines: str, code: int = 1) -> None:
         for line in lines:

@@ -6,6 +6,9 @@ vendor wrote stays out, but for the error codes that its pages document.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class TapError(Exception):
     """A failure that explains itself: reported as one line, without a traceback, exit code 1."""
@@ -26,6 +29,19 @@ class UnclearError(ApiError):
 
 class UnexpectedAnswerError(Exception):
     """A successful answer whose body is not what the vendor documents; it is asked for again."""
+
+
+def way_to(error: BaseException) -> list[str]:
+    """Return the places, outermost first, by way of which an error came up."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames]
+
+
+def explained(error: Exception) -> str:
+    """Say what a failure is; of an unforeseen one type and place only, as its text may quote a message."""
+    if isinstance(error, TapError):
+        return str(error)
+    return f"Unforeseen {type(error).__name__} in {way_to(error)[-1]}"
 
 
 class StoppedBySignal(BaseException):

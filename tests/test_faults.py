@@ -287,6 +287,35 @@ def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute
             assert most <= max(int(limit), 1)
 
 
+@given(
+    st.integers(1, 8),
+    st.floats(1, 500),
+    st.floats(1, 5_000),
+    st.lists(st.tuples(st.integers(0, 7), st.floats(0, 90), st.integers(1, 40)), max_size=20),
+)
+def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
+    sharers, per_second, per_minute, runs
+):
+    """Each run is a process of its own, one after the other in one of the places."""
+    sharers = min(sharers, int(per_second), int(per_minute))
+    clocks = [[1_000.0] for _ in range(sharers)]
+    sent = []
+    for place, pause, requests in runs:
+        clock = clocks[place % sharers]
+        clock[0] += pause
+        pace = Pace(
+            per_second=per_second, per_minute=per_minute, sharers=sharers, clock=lambda it=clock: it[0]
+        )
+        assert (pace.most_sharers or 0) >= sharers
+        for _ in range(requests):
+            while wait := pace.reserve():
+                clock[0] += wait
+            sent.append(clock[0])
+    for limit, seconds in ((per_second, 1.0), (per_minute, 60.0)):
+        most = max((sum(0 <= it - start < seconds - 1e-6 for it in sent) for start in sent), default=0)
+        assert most <= int(limit)
+
+
 def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():
     now = 100.0
     pace = Pace(clock=lambda: now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -48,8 +49,8 @@ def _objects(objects: list[Any]) -> pa.Array:
 
 
 _TYPES = {
-    "string": _Type(types.StringType(), pa.string(), lambda texts: pa.array(texts, pa.string())),
-    "integer": _Type(types.LongType(), pa.int64(), lambda numbers: pa.array(numbers, pa.int64())),
+    "string": _Type(types.StringType(), pa.string(), partial(pa.array, type=pa.string())),
+    "integer": _Type(types.LongType(), pa.int64(), partial(pa.array, type=pa.int64())),
     "number": _Type(types.DoubleType(), pa.float64(), _numbers),
     "date-time": _Type(types.TimestampType(), _TIME, _times),
     "object": _Type(types.StringType(), pa.string(), _objects),  # as JSON

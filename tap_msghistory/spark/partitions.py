@@ -66,8 +66,8 @@ def divide(pieces: list[Piece], tasks: int) -> list[list[Window]]:
     groups: list[list[Window]] = [[] for _ in range(max(1, min(tasks, math.ceil(total / CAPACITY))))]
     before = 0.0
     for it in pieces:
-        middle = before + it.messages / 2
-        groups[int(middle / total * len(groups)) if total else 0].append(it.sized)
+        middle = (before + it.messages / 2) / total if total else 0.0
+        groups[min(int(middle * len(groups)), len(groups) - 1)].append(it.sized)
         before += it.messages
     return [group for group in groups if group]
 

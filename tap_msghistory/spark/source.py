@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStrea
 from pyspark.sql.types import StructType
 
 from tap_msghistory import bookmarks
-from tap_msghistory.errors import TapError
+from tap_msghistory.errors import TapError, explained
 from tap_msghistory.histories import MessageHistory
 from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
@@ -66,7 +67,8 @@ class MessageHistoryDataSource(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns. All options are checked here, before anything is asked of a vendor."""
-        return _columns(ReadOptions.parse(self.options)).struct
+        with _told():
+            return _columns(ReadOptions.parse(self.options)).struct
 
     def reader(self, schema: StructType) -> MessageHistoryReader:
         """Return the reader of a batch read."""
@@ -75,6 +77,15 @@ class MessageHistoryDataSource(DataSource):
     def streamReader(self, schema: StructType) -> MessageHistoryStreamReader:  # noqa: N802
         """Return the reader of a streaming read."""
         return MessageHistoryStreamReader(ReadOptions.parse(self.options), schema)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let Spark, which shows errors with their causes, have what explains itself and quotes nothing."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a message
+        raise TapError(explained(error)) from None
 
 
 class _Reader:
@@ -89,16 +100,18 @@ class _Reader:
         """Yield a partition's messages, a window at a time. Raises `TapError`."""
         part = cast("HistoryPartition", partition)
         account = self._options.accounts[part.account]
-        history = account.history(self._options.stream, part.sharers)
-        for batch in history.read(part.windows, begins_at_seam=part.begins_at_seam):
-            if batch.rejected and not self._options.rejected_column:
-                raise TapError(
-                    f"{history.name}: {len(batch.rejected)} messages of a window could not be shaped "
-                    f"({batch.rejected[-1].reason}); with the option rejected set to column, such messages "
-                    "are in a column of that name"
-                )
-            yield self._columns.to_arrow(batch, account.name)
+        with _told():
+            history = account.history(self._options.stream, part.sharers)
+            for batch in history.read(part.windows, begins_at_seam=part.begins_at_seam):
+                if batch.rejected and not self._options.rejected_column:
+                    raise TapError(
+                        f"{history.name}: {len(batch.rejected)} messages of a window could not be shaped "
+                        f"({batch.rejected[-1].reason}); with the option rejected set to column, such "
+                        "messages are in a column of that name"
+                    )
+                yield self._columns.to_arrow(batch, account.name)
 
+    @_told()
     def _latest(self, start: Offset | None, moment: datetime) -> Offset:
         """Return the offset that a read which begins at `moment` reaches; None: from wherever."""
         end = {**(start or {})}
@@ -115,6 +128,7 @@ class _Reader:
             end[key] = state
         return end
 
+    @_told()
     def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
         """Cut what is to be read between two offsets. Raises `TapError`."""
         accounts = self._options.accounts
@@ -138,7 +152,7 @@ class _Reader:
 class MessageHistoryReader(_Reader, DataSourceReader):
     """Reads what the tap's first run would."""
 
-    def partitions(self) -> Sequence[InputPartition]:
+    def partitions(self) -> Sequence[HistoryPartition]:
         """Plan, and cut the plan into about as many messages each. Raises `TapError`."""
         # None at all is one without a value for Spark, and that cannot be read.
         return self._between({}, self._latest({}, now())) or [HistoryPartition(0, [], begins_at_seam=False)]
@@ -161,7 +175,7 @@ class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTrigge
         """Return how far the next micro-batch reads; before PySpark 4.2, Spark does not say from where."""
         return self._latest(start, self._moment or now())
 
-    def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
+    def partitions(self, start: Offset, end: Offset) -> Sequence[HistoryPartition]:
         """Plan what is new and what has come to an age at which it is revisited. Raises `TapError`."""
         return self._between(start, end)
 

@@ -1,0 +1,447 @@
+"""What Spark's driver and tasks do with a read, without a Spark around them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import timedelta, timezone
+from itertools import cycle, pairwise
+from threading import Thread
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("pyspark", reason="needs the extra spark")
+
+import pyarrow as pa
+
+from tap_msghistory.errors import TapError
+from tap_msghistory.reader import CAPACITY
+from tap_msghistory.sandbox.clock import Clock
+from tap_msghistory.sandbox.history import Message
+from tap_msghistory.sandbox.server import Sandbox
+from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
+from tap_msghistory.spark.source import (
+    MessageHistoryDataSource,
+    MessageHistoryReader,
+    MessageHistoryStreamReader,
+    Offset,
+)
+from tap_msghistory.windows import Reason, Window
+from tests.support import END, END_MS, EXPORT, STREAMS, config, in_send_order, iso, sent_at, sync, truth
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+DAY_MS = 86_400_000
+
+
+def source(options) -> MessageHistoryDataSource:
+    """A data source with options as Spark hands them over: as text."""
+    return MessageHistoryDataSource({name: text(value) for name, value in options.items()})
+
+
+def text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def options(sandbox, stream=EDNA, **more):
+    return {**config(sandbox), "stream": stream, **more}
+
+
+def batch_reader(given_options) -> MessageHistoryReader:
+    made = source(given_options)
+    return made.reader(made.schema())
+
+
+def stream_reader(given_options) -> MessageHistoryStreamReader:
+    made = source(given_options)
+    return made.streamReader(made.schema())
+
+
+def rows(reader, partitions):
+    """What tasks yield, each of which has a reader of its own."""
+    parts = [_task(pickle.dumps((reader, it))) for it in partitions]
+    return [row for part in parts for batch in part for row in batch.to_pylist()]
+
+
+def _task(pickled):
+    reader, partition = pickle.loads(pickled)  # noqa: S301 - just pickled
+    return [*reader.read(partition)]
+
+
+def as_record(row):
+    """A row as the tap would emit it."""
+    record = {name: iso(it) if hasattr(it, "astimezone") else it for name, it in row.items()}
+    record["extraFields"] = record["extraFields"] and json.loads(record["extraFields"])
+    return record
+
+
+def read_all(given_options):
+    reader = batch_reader(given_options)
+    return rows(reader, reader.partitions())
+
+
+def at(number, sent_ms=None, **fields):
+    sent_ms = END_MS - number * 1000 if sent_ms is None else sent_ms
+    return Message(id=number, sent_ms=sent_ms, channel="SMS", fields=fields)
+
+
+# The same rows as the tap.
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Histories that are worth several partitions. Not to be changed."""
+    sandbox = Sandbox.generate(messages=45_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
+    with sandbox.serve():
+        yield sandbox
+
+
+UNPACED = {"partner_gateway_requests_per_second": 10**4, "partner_gateway_requests_per_minute": 10**6}
+
+
+@pytest.mark.parametrize("stream", [EDNA, SMS])
+def test_a_batch_read_has_the_rows_of_the_taps_first_run(large, stream):
+    emitted = sync(config(large, **UNPACED)).records(stream)
+    for tasks in (1, 4):
+        reader = batch_reader(options(large, stream, tasks=tasks, **UNPACED))
+        partitions = reader.partitions()
+        assert (len(partitions) > 1) == (tasks > 1)
+        read = [as_record(row) for row in rows(reader, partitions)]
+        assert in_send_order(stream, read) == emitted
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_stream_can_be_read(life_like, stream):
+    read = [as_record(row) for row in read_all(options(life_like, stream))]
+    assert in_send_order(stream, read) == in_send_order(stream, truth(life_like, stream))
+
+
+def test_times_are_timestamps_and_numbers_numbers(life_like):
+    schema = batch_reader(options(life_like, SMS)).read(
+        HistoryPartition(0, [Window(END - timedelta(hours=9), END, Reason.NEW)], begins_at_seam=False)
+    )
+    types = {field.name: field.type for field in next(schema).schema}
+    assert types["sendDate"] == types["deliveryDate"] == pa.timestamp("us", tz="UTC")
+    assert types["cost"] == pa.float64()
+    assert types["parts"] == pa.int64()
+    assert types["messageId"] == types["extraFields"] == pa.string()
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("lead_ms", [0, 5_000])
+def test_messages_at_the_instants_at_which_partitions_meet_come_once(sandbox, exclusive, lead_ms):
+    """Whatever bounds are, and by whatever time of a message edna filters."""
+    sandbox.edna_options.exclusive_from = sandbox.edna_options.exclusive_to = exclusive
+    sandbox.edna_options.created_lead_ms = lead_ms
+    start_ms = END_MS - 64 * DAY_MS
+    # Halves of halves meet on whole days; a reader finds enough messages there to cut on them.
+    sandbox.edna.add(
+        *(
+            at(day * 1_000 + number, sent_ms=start_ms + day * DAY_MS + number // 300 - 1)
+            for day in range(1, 64)
+            for number in range(900)
+        )
+    )
+    given_options = options(sandbox, tasks=4, start_date=iso(END - timedelta(days=64)))
+    reader = batch_reader(given_options)
+    partitions = reader.partitions()
+    assert [it.begins_at_seam for it in partitions] == [False, True, True, True]
+    ids = [row["messageId"] for row in rows(reader, partitions)]
+    assert len(ids) == len({*ids}) == len(sandbox.edna)
+
+
+def test_a_first_run_of_nothing_is_read_as_nothing(sandbox):
+    assert read_all(options(sandbox)) == []
+    assert read_all(options(sandbox, start_date=iso(END))) == []
+    assert read_all(options(sandbox, SMS, start_date=iso(END))) == []
+
+
+def test_an_export_is_read_by_one_task(sandbox):
+    assert len(batch_reader(options(sandbox, EXPORT, tasks=8)).partitions()) == 1
+
+
+# How it is cut.
+
+WINDOWS = st.lists(st.integers(1, 10**9), min_size=2, max_size=9, unique=True).map(
+    lambda bounds: [
+        Window(END + timedelta(milliseconds=start), END + timedelta(milliseconds=end), Reason.NEW)
+        for start, end in pairwise(sorted(bounds))
+    ]
+)
+
+
+@given(WINDOWS, st.integers(1, 20), st.lists(st.floats(0, 10**7), min_size=1))
+def test_partitions_hold_what_is_planned_once_and_in_order_whatever_is_estimated(windows, tasks, estimates):
+    any_of = cycle(estimates)
+    groups = divide(survey(windows, lambda several: [next(any_of) for _ in several], tasks), tasks)
+    cut = [window for group in groups for window in group]
+    assert 1 <= len(groups) <= tasks
+    assert all(groups)
+    assert (cut[0].start, cut[-1].end) == (windows[0].start, windows[-1].end)
+    assert all(earlier.end == later.start for earlier, later in pairwise(cut))
+    assert {it.start for it in windows} <= {it.start for it in cut}
+
+
+@given(st.integers(1, 20), st.integers(CAPACITY, 10**8))
+def test_partitions_of_an_even_history_hold_about_as_many_messages_each(tasks, total):
+    whole = Window(END - timedelta(days=300), END, Reason.NEW)
+
+    def count(window):
+        return total * ((window.end - window.start) / (whole.end - whole.start))
+
+    groups = divide(survey([whole], lambda several: map(count, several), tasks), tasks)
+    sizes = [sum(map(count, group)) for group in groups]
+    assert len(groups) == min(tasks, -(-total // CAPACITY)) or max(sizes) <= CAPACITY
+    assert max(sizes) <= 2 * max(total / len(groups), CAPACITY)
+
+
+def test_a_burst_is_found_and_shared(sandbox):
+    """Half a year's traffic in one hour is not left to one task."""
+    sandbox.edna.add(*(at(number, sent_ms=END_MS - 40 * DAY_MS + number * 60) for number in range(60_000)))
+    partitions = batch_reader(options(sandbox, tasks=4)).partitions()
+    reader = batch_reader(options(sandbox, tasks=4))
+    sizes = [len(rows(reader, [it])) for it in partitions]
+    assert sum(sizes) == 60_000
+    assert max(sizes) < 30_000
+
+
+def test_little_is_not_cut_and_a_single_task_asks_nothing_beforehand(life_like):
+    assert len(batch_reader(options(life_like, tasks=16)).partitions()) <= 2
+    asked = len(life_like.journal.requests)
+    assert len(batch_reader(options(life_like, tasks=1)).partitions()) == 1
+    assert len(life_like.journal.requests) == asked
+
+
+# What cannot be shaped.
+
+
+@pytest.fixture
+def with_odd_messages(sandbox):
+    sandbox.edna.add(at(1), at(2, messageId=msgspec.UNSET), at(3, sentOrReceivedAt="yesterday"), at(4))
+    return sandbox
+
+
+def test_a_rejected_message_fails_the_read_by_default_and_says_what_to_set(with_odd_messages):
+    with pytest.raises(
+        TapError, match=r"2 messages .* \(no readable \w+\); .* option rejected set to column"
+    ):
+        read_all(options(with_odd_messages))
+
+
+def test_rejected_messages_are_whole_in_a_column_if_asked_for(with_odd_messages):
+    read = read_all(options(with_odd_messages, rejected="column"))
+    assert sorted(it["messageId"] for it in read if not it["rejected"]) == [1, 4]
+    rejected = [json.loads(it["rejected"]) for it in read if it["rejected"]]
+    assert {it["reason"] for it in rejected} == {"no readable messageId", "no readable sentOrReceivedAt"}
+    assert {it["message"]["sentOrReceivedAt"] for it in rejected} >= {"yesterday"}
+    assert all(
+        value is None for it in read if it["rejected"] for name, value in it.items() if name != "rejected"
+    )
+
+
+def rejected_rows(read):
+    """The columns that rejected messages have a value in."""
+    return ({name for name, value in it.items() if value is not None} for it in read if it["rejected"])
+
+
+def test_numbers_and_unknown_fields_arrive_whatever_they_are(sandbox):
+    fields = {"cost": 10**400, "parts": "many", "unknown": {"deep": [1]}}
+    sandbox.gateway["SMS"].add(Message(id="a", sent_ms=END_MS, channel="SMS", fields=fields))
+    (row,) = read_all(options(sandbox, SMS))
+    assert row["cost"] == float("inf")
+    assert json.loads(row["extraFields"]) == {"parts": "many", "unknown": {"deep": [1]}}
+
+
+# Accounts and their paces.
+
+
+def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like, sandbox):
+    sandbox.edna_options.key = "south"
+    sandbox.edna.add(at(1), at(2))
+    accounts = [
+        {
+            "name": "north",
+            "edna_api_key": life_like.edna_options.key,
+            "edna_base_url": life_like.edna_base_url,
+        },
+        {"name": "south", "edna_api_key": "south", "edna_base_url": sandbox.edna_base_url},
+    ]
+    read = read_all(options(life_like, accounts=accounts, tasks=2))
+    assert next(iter(read[0])) == "account"
+    of = {name: [it for it in read if it["account"] == name] for name in ("north", "south")}
+    assert len(of["north"]) == len(truth(life_like, EDNA))
+    assert sorted(it["messageId"] for it in of["south"]) == [1, 2]
+    assert len(read) == len(of["north"]) + 2
+
+
+def test_accounts_may_be_json_or_what_spark_makes_of_a_list(sandbox):
+    accounts = [{"name": "a", "edna_direction": "OUT"}]
+    for written in (json.dumps(accounts), str(accounts)):
+        assert batch_reader(options(sandbox, accounts=written)).partitions()
+
+
+def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
+    sandbox.edna.add(*(at(number) for number in range(30_000)))
+    others = [{"name": name} for name in "abc"]
+    partitions = batch_reader(options(sandbox, accounts=[*others, {"name": "d", "edna_api_key": "other"}]))
+    sandbox.edna_options.key = "other"
+    with pytest.raises(TapError, match="edna_api_key"):
+        batch_reader(options(sandbox, tasks=2, edna_api_key="wrong")).partitions()
+    cut = partitions.partitions()
+    assert [it.sharers for it in cut] == [3, 3, 3, 1]
+    assert b"other" not in pickle.dumps(cut)
+
+
+def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
+    """The server counts; both tasks are read at once, as Spark does."""
+    sandbox.gateway["SMS"].add(
+        *(at(f"{number}", sent_ms=END_MS - number * 60_000) for number in range(24_000))
+    )
+    sandbox.gateway_options.requests_per_second = 20
+    given_options = options(sandbox, SMS, tasks=2, partner_gateway_requests_per_second=20)
+    reader = batch_reader(given_options)
+    partitions = reader.partitions()
+    assert [it.sharers for it in partitions] == [2, 2]
+    read: list[dict[str, Any]] = []
+    threads = [Thread(target=lambda it=it: read.extend(rows(reader, [it]))) for it in partitions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({it["messageId"] for it in read}) == len(read) == 24_000
+    assert sandbox.journal.by_status["429"] == 0
+
+
+# Streaming.
+
+
+@pytest.mark.parametrize("stream", [EDNA, SMS])
+def test_micro_batches_have_the_rows_of_the_taps_runs(large, stream):
+    offset: Offset = {}
+    state = None
+    for days in (40, 9, 9, 3, 0):
+        more = {**UNPACED, "end_date": iso(END - timedelta(days=days))}
+        reader = stream_reader(options(large, stream, tasks=3, **more))
+        end = reader.latestOffset(offset)
+        read = [as_record(row) for row in rows(reader, reader.partitions(offset, end))]
+        output = sync(config(large, **more), state=state)
+        assert in_send_order(stream, read) == output.records(stream)
+        assert end == {stream: output.bookmark(stream)}
+        offset, state = end, output.state
+
+
+def test_a_backfill_goes_by_spans_if_asked_and_each_message_comes_once(life_like):
+    reader = stream_reader(options(life_like, max_span_per_trigger="P20D", revisit_after=["P30D"]))
+    reader.prepareForTriggerAvailableNow()
+    offset = reader.initialOffset()
+    read, batches = [], 0
+    while (end := reader.latestOffset(offset)) != offset:
+        read += rows(reader, reader.partitions(offset, end))
+        offset, batches = end, batches + 1
+    assert batches == 5  # of 90 days
+    # The millisecond at which a batch ends comes again with the next.
+    assert {it["messageId"] for it in read} == {it["messageId"] for it in truth(life_like, EDNA)}
+    assert len(read) <= len(truth(life_like, EDNA)) + batches
+
+
+def test_before_pyspark_4_2_all_is_one_batch(life_like):
+    reader = stream_reader(options(life_like, max_span_per_trigger="P20D"))
+    assert reader.latestOffset()[EDNA]["replication_key_value"] == iso(END)
+
+
+def test_a_new_account_begins_at_its_start_and_one_that_is_gone_is_remembered(sandbox):
+    sandbox.edna.add(at(1))
+    first = stream_reader(options(sandbox, accounts=[{"name": "a"}]))
+    offset = first.latestOffset({})
+    second = stream_reader(options(sandbox, accounts=[{"name": "b"}]))
+    end = second.latestOffset(offset)
+    assert {*end} == {"a", "b"}
+    assert end["a"] == offset["a"]
+    assert [row["account"] for row in rows(second, second.partitions(offset, end))] == ["b"]
+
+
+def test_an_offset_that_is_not_readable_is_refused(sandbox):
+    with pytest.raises(TapError, match="offset of edna_history is not readable"):
+        stream_reader(options(sandbox)).latestOffset({EDNA: {"replication_key_value": "yesterday"}})
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"stream": "edna"}, "Option stream must be one of edna_history, partner_gateway_history_sms"),
+        ({"stream": "rejected_messages"}, "Option stream must be one of"),
+        ({"tasks": 0}, "Option tasks must be a whole number of at least 1"),
+        ({"tasks": "many"}, "Option tasks must be"),
+        ({"rejected": "drop"}, "Option rejected must be one of fail, column"),
+        ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
+        ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),
+        ({"concurency": 4}, "Option concurency is not known; did you mean concurrency?"),
+        ({"path": "x"}, "Option path is not known"),
+        (
+            {"stream_maps": "{}"},
+            "Option stream_maps has no effect in Spark. Do it with Spark's own functions",
+        ),
+        ({"max_rejected": 3}, "Option max_rejected has no effect in Spark. Set the option rejected"),
+        ({"start_date": "tomorrow"}, "Setting start_date must be an ISO 8601 date"),
+        (
+            {"page_size": 5_000, "concurrency": 99},
+            "Setting page_size must be an integer from 1 to 1000; Setting",
+        ),
+        ({"revisit_after": "P1D"}, "Setting revisit_after must be a list"),
+        ({"accounts": "[]"}, "Option accounts must be a list of objects"),
+        ({"accounts": "north"}, "Option accounts must be a list of objects"),
+        ({"accounts": [{"edna_api_key": "x"}]}, "each account must have a name of its own"),
+        ({"accounts": [{"name": "a"}, {"name": "a"}]}, "each account must have a name of its own"),
+        (
+            {"accounts": [{"name": "a", "edna_api_key": "K9\n"}]},
+            "Option accounts, a: Setting edna_api_key must be",
+        ),
+        ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Option key is not known"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_asked(sandbox, more, told):
+    with pytest.raises(TapError) as error:
+        source({**options(sandbox), **more}).schema()
+    assert told in str(error.value)
+    assert "K9" not in str(error.value)
+    assert not sandbox.journal.requests
+
+
+def test_a_stream_needs_a_credential_of_its_vendor(sandbox):
+    given_options = options(sandbox)
+    del given_options["edna_api_key"]
+    with pytest.raises(TapError, match="edna_history needs a credential of its vendor: edna_api_key"):
+        source(given_options).schema()
+
+
+def test_settings_that_are_lists_are_read_as_spark_hands_them_over(life_like):
+    given_options = options(life_like, edna_channel_types=["SMS"], edna_traffic_types='["AD", "SERVICE"]')
+    assert {it["channelType"] for it in read_all(given_options)} == {"SMS"}
+
+
+def test_columns_of_ones_own_are_refused(sandbox):
+    made = source(options(sandbox))
+    with pytest.raises(TapError, match="leave out schema"):
+        made.reader(made.schema().add("more", "string"))
+
+
+def test_send_times_are_utc(life_like):
+    row = read_all(options(life_like))[0]
+    assert row[sent_at(EDNA)].astimezone(timezone.utc) <= END
+
+
+def test_an_unforeseen_error_shows_its_place_and_nothing_of_a_message(sandbox, monkeypatch):
+    sandbox.edna.add(at(1))
+    reader = batch_reader(options(sandbox))
+    partitions = reader.partitions()
+    monkeypatch.setattr("tap_msghistory.spark.columns.Columns.to_arrow", lambda *_: int("35000777333 text"))
+    with pytest.raises(TapError, match=r"^Unforeseen ValueError in \w+\.py, line \d+$") as error:
+        [*reader.read(partitions[0])]
+    assert error.value.__suppress_context__
