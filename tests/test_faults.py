@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -303,9 +304,8 @@ def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
     for place, pause, requests in runs:
         clock = clocks[place % sharers]
         clock[0] += pause
-        pace = Pace(
-            per_second=per_second, per_minute=per_minute, sharers=sharers, clock=lambda it=clock: it[0]
-        )
+        told = partial(clock.__getitem__, 0)
+        pace = Pace(per_second=per_second, per_minute=per_minute, sharers=sharers, clock=told)
         assert (pace.most_sharers or 0) >= sharers
         for _ in range(requests):
             while wait := pace.reserve():
