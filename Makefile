@@ -56,7 +56,7 @@ $(READY): pyproject.toml uv.lock | $(BIN)/uv
 
 # Half a gigabyte, which make demo does without.
 $(READY_SPARK): $(READY)
-	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark
+	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark --group orchestrator
 	@touch $@
 
 # uv is in uv.lock too, so that `uv sync` keeps it.

@@ -1,0 +1,100 @@
+"""A backfill in shards has every message, and so does the job that goes on from there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tap_msghistory.sandbox.clock import Clock
+from tap_msghistory.sandbox.server import Sandbox
+from tests.support import END, END_MS, STREAMS, Message, config, iso, sent_at, sync, truth
+
+EXAMPLE = Path("docs", "examples", "dagster_backfill.py")
+HANDOVER = END - timedelta(days=32)  # older than the oldest age
+BOUNDS = [END - timedelta(days=days) for days in (90, 70, 51, 32)]
+
+
+def shards(sandbox, **settings):
+    return [
+        config(sandbox, start_date=iso(start), end_date=iso(end), **settings)
+        for start, end in pairwise(BOUNDS)
+    ]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_shards_in_any_order_and_the_job_that_goes_on_have_every_message(life_like, stream):
+    records = []
+    for shard in reversed(shards(life_like)):
+        output = sync(shard)
+        records += output.records(stream)
+        assert output.bookmark(stream)["replication_key_value"] == shard["end_date"]
+    records += sync(config(life_like, start_date=iso(HANDOVER))).records(stream)
+    expected = truth(life_like, stream)
+    assert {it["messageId"] for it in records} == {it["messageId"] for it in expected}
+    # Only the instants at which shards meet come twice.
+    bounds = {iso(bound) for bound in BOUNDS}
+    twice = len(records) - len(expected)
+    assert twice <= sum(it[sent_at(stream)] in bounds for it in expected)
+
+
+def test_a_shard_goes_on_from_its_own_state_and_a_whole_one_asks_for_nothing(life_like):
+    shard = shards(life_like)[1]
+    whole = sync(shard)
+    asked = len(life_like.journal.requests)
+    assert sync(shard, state=whole.state).records("edna_history") == []
+    assert len(life_like.journal.requests) == asked
+
+
+def test_the_job_that_goes_on_follows_the_statuses_of_what_shards_left_to_it():
+    sandbox = Sandbox.generate(messages=4_000, seed=5, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    with sandbox.serve():
+        warehouse: dict[int, Message] = {}
+        for shard in shards(sandbox):
+            warehouse |= {it["messageId"]: it for it in sync(shard).records("edna_history")}
+        first = sync(config(sandbox, start_date=iso(HANDOVER)))
+        later = END + timedelta(days=31)
+        sandbox.clock.advance(timedelta(days=31).total_seconds())
+        second = sync(config(sandbox, start_date=iso(HANDOVER), end_date=iso(later)), state=first.state)
+        for output in (first, second):
+            warehouse |= {it["messageId"]: it for it in output.records("edna_history")}
+        assert warehouse == {it["messageId"]: it for it in truth(sandbox, "edna_history")}
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    pytest.importorskip("dagster", reason="needs the dependency group orchestrator")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    spec = importlib.util.spec_from_file_location("dagster_backfill", EXAMPLE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("default")  # those of Dagster's own
+def test_the_example_loads_and_each_shard_has_its_dates_its_state_and_its_share_of_the_rate(example):
+    import dagster  # noqa: PLC0415 - a second, which only this test is to wait for
+
+    dagster.Definitions.validate_loadable(example.defs)
+    assert len(example.MONTHS.get_partition_keys()) == 18
+    with mock.patch.object(subprocess, "run") as run:
+        done = dagster.materialize([example.message_history], partition_key="2024-02-01")
+    assert done.success
+    (command,), options = run.call_args
+    assert command == ["meltano", "run", "--state-id-suffix=2024-02-01", "tap-msghistory", "target-postgres"]
+    assert options["check"]
+    shard = {name: it for name, it in options["env"].items() if it != os.environ.get(name)}
+    assert shard == {
+        "TAP_MSGHISTORY_START_DATE": "2024-02-01T00:00:00+00:00",
+        "TAP_MSGHISTORY_END_DATE": "2024-03-01T00:00:00+00:00",
+        "TAP_MSGHISTORY_PARTNER_GATEWAY_REQUESTS_PER_MINUTE": "500",
+        "TAP_MSGHISTORY_PARTNER_GATEWAY_REQUESTS_PER_SECOND": "25",
+    }
