@@ -12,7 +12,7 @@ from bench.scale import FULL, QUICK, Scale
 from demo.processes import CommandError, interruptible
 
 Part = Callable[[Scale], Section]
-PARTS = ("cpu", "latency", "growth", "start", "pipe", "revisits")
+PARTS = ("cpu", "latency", "growth", "start", "pipe", "revisits", "spark")
 """Modules of `bench.parts`. Those that take memory themselves come last: see `Usage.peak_mib`."""
 HOW = """Written by `make bench`, which anybody can run again, best on a machine that has nothing else to do.
 It takes about a quarter of an hour; `.venv/bin/python -m bench cpu latency` takes only some of the measures,

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.serving import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"
-PACKAGES = ("tap-msghistory", "singer-sdk", "msgspec", "requests", "orjson", "meltano")
+PACKAGES = ("tap-msghistory", "singer-sdk", "msgspec", "requests", "orjson", "meltano", "pyspark")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Scale:
     start_repetitions: int
     pipe: int
     revisits: int
+    spark: int
 
 
 FULL = Scale(
@@ -30,6 +31,7 @@ FULL = Scale(
     start_repetitions=9,
     pipe=50_000,
     revisits=30_000,
+    spark=400_000,
 )
 QUICK = Scale(
     repetitions=1,
@@ -41,4 +43,5 @@ QUICK = Scale(
     start_repetitions=3,
     pipe=5_000,
     revisits=3_000,
+    spark=40_000,
 )
