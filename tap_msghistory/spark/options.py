@@ -51,11 +51,10 @@ class NamedAccount(NamedTuple):
             )
         return found[stream]
 
-    @property
-    def credential(self) -> tuple[Any, ...]:
-        """What tells its credentials from others."""
-        names = ("edna_base_url", "edna_api_key", "partner_gateway_base_url", "partner_gateway_api_key")
-        return tuple(self.config.get(it) for it in (*names, "partner_gateway_username"))
+    def credential(self, stream: str) -> tuple[Any, ...]:
+        """Return what tells the credential that a stream is read with from others."""
+        vendor = stream.partition("_history")[0]
+        return tuple(self.config.get(f"{vendor}_{it}") for it in ("base_url", "api_key", "username"))
 
 
 @dataclass(frozen=True, slots=True)

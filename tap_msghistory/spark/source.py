@@ -44,7 +44,7 @@ Offset = Mapping[str, Mapping[str, Any]]
 
 _REDACTION = "spark.sql.redaction.options.regex"
 #: Options whose values Spark is not to show: credentials, and addresses of people.
-_SENSITIVE = "|(?i)^accounts$|_api_key$|_username$|_password$|_address$|_export_(sender|recipient)$"
+_SENSITIVE = "(?i)^accounts$|_api_key$|_username$|_password$|_address$|_export_(sender|recipient)$"
 
 
 class MessageHistoryDataSource(DataSource):
@@ -60,9 +60,9 @@ class MessageHistoryDataSource(DataSource):
         """
         session = SparkSession.getActiveSession()
         if session:
-            hidden = session.conf.get(_REDACTION) or ""
-            if _SENSITIVE not in hidden:
-                session.conf.set(_REDACTION, (hidden + _SENSITIVE).lstrip("|"))
+            hidden = session.conf.get(_REDACTION)
+            if _SENSITIVE not in (hidden or ""):
+                session.conf.set(_REDACTION, f"{hidden}|{_SENSITIVE}" if hidden else _SENSITIVE)
         return "msghistory"
 
     def schema(self) -> StructType:
@@ -131,8 +131,7 @@ class _Reader:
     @_told()
     def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
         """Cut what is to be read between two offsets. Raises `TapError`."""
-        accounts = self._options.accounts
-        tasks = max(1, self._options.tasks // len(accounts))
+        tasks = max(1, self._options.tasks // len(self._options.accounts))
         cut: list[HistoryPartition] = []
         for number, (key, history) in enumerate(self._histories()):
             if key in end:
@@ -140,8 +139,9 @@ class _Reader:
                 schedule, bookmark = history.account.settings.schedule, _bookmark(start, key, history)
                 windows = plan(bookmark, reached.as_of, schedule, history.max_span, new_until=reached.read_to)
                 cut += partitions.of_history(history, windows, number, tasks)
-        sharers = Counter(accounts[it.account].credential for it in cut)
-        return [replace(it, sharers=sharers[accounts[it.account].credential]) for it in cut]
+        credentials = [it.credential(self._options.stream) for it in self._options.accounts]
+        sharers = Counter(credentials[it.account] for it in cut)
+        return [replace(it, sharers=sharers[credentials[it.account]]) for it in cut]
 
     def _histories(self) -> Iterator[tuple[str, MessageHistory]]:
         """Yield each account's history, for the driver alone, and its key in an offset."""
