@@ -54,7 +54,7 @@ $(READY): pyproject.toml uv.lock | $(BIN)/uv
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox
 	@touch $@
 
-# Half a gigabyte, which make demo does without.
+# Spark, and the orchestrator of an example: most of a gigabyte, which make demo does without.
 $(READY_SPARK): $(READY)
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark --group orchestrator
 	@touch $@

@@ -1,6 +1,7 @@
 """Keeps the latest version of each message in Parquet: what a streaming query hands its batches to.
 
-With Delta Lake, `MERGE` does the same in place; docs/spark.md shows how.
+An example, for a directory of this machine; with Delta Lake, `MERGE` does the same in place, and anywhere:
+docs/spark.md shows how.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ KEY = "messageId"  # with the option accounts: account and messageId
 def keep_latest(directory: Path, sent_at: str) -> Callable[[DataFrame, int], None]:
     """Return what `foreachBatch` takes; the directory has a subdirectory a day of `sent_at`.
 
-    A batch has each message once. To do one twice, as after a failure, changes nothing.
+    A batch has each message once. To do one twice, as after a failure, changes nothing. Raises `ValueError`
+    for one with a column `rejected`: what is rejected has neither key nor day, and goes elsewhere.
     """
 
     def merge(batch: DataFrame, _number: int) -> None:
+        if "rejected" in batch.columns:
+            raise ValueError("Write the rejected messages elsewhere first, and drop the column rejected")
         # Without it, each of the two steps below would read the batch from the vendor.
         batch = batch.withColumn("day", to_date(col(sent_at))).persist()
         try:

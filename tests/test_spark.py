@@ -66,7 +66,10 @@ def test_columns_say_what_they_are_and_which_are_never_null(spark, life_like):
     assert not fields["sendDate"].nullable
     assert fields["deliveryDate"].nullable
     assert fields["body"].metadata["comment"] == "The text. Personal data."
-    assert [*read(spark, life_like, SMS, rejected="column").schema][-1].name == "rejected"
+    with_rejected = read(spark, life_like, SMS, rejected="column")
+    assert [*with_rejected.schema][-1].name == "rejected"
+    with pytest.raises(ValueError, match="rejected messages elsewhere first"):
+        keep_latest(Path("nowhere"), sent_at(SMS))(with_rejected, 0)
 
 
 def test_a_few_rows_are_enough_if_no_more_are_asked_for(spark, life_like):

@@ -278,9 +278,16 @@ def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like,
     assert len(read) == len(of["north"]) + 2
 
 
+def test_an_error_says_whose_it_is(life_like):
+    accounts = [{"name": "north"}, {"name": "south", "edna_api_key": "wrong"}]
+    for tasks in (2, 4):
+        with pytest.raises(TapError, match="^account south: edna: status 401 Api key not found"):
+            read_all(options(life_like, accounts=accounts, tasks=tasks))
+
+
 def test_accounts_may_be_json_or_what_spark_makes_of_a_list(sandbox):
     accounts = [{"name": "a", "edna_direction": "OUT"}]
-    for written in (json.dumps(accounts), str(accounts)):
+    for written in (json.dumps(accounts), str(accounts), str(tuple(accounts))):
         assert batch_reader(options(sandbox, accounts=written)).partitions()
 
 
@@ -380,7 +387,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
         ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
         ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),
         ({"concurency": 4}, "Option concurency is not known; did you mean concurrency?"),
-        ({"path": "x"}, "Option path is not known"),
+        ({"path": "x"}, "Option path has no effect in Spark. Call load() without arguments"),
         (
             {"stream_maps": "{}"},
             "Option stream_maps has no effect in Spark. Do it with Spark's own functions",
@@ -391,7 +398,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
             {"page_size": 5_000, "concurrency": 99},
             "Setting page_size must be an integer from 1 to 1000; Setting",
         ),
-        ({"revisit_after": "P1D"}, "Setting revisit_after must be a list"),
+        ({"revisit_after": "P1D"}, 'Option revisit_after must be a list of strings, such as ["a", "b"]'),
         ({"accounts": "[]"}, "Option accounts must be a list of objects"),
         ({"accounts": "north"}, "Option accounts must be a list of objects"),
         ({"accounts": [{"edna_api_key": "x"}]}, "each account must have a name of its own"),

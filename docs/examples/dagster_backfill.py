@@ -1,7 +1,8 @@
 """A backfill of years in monthly shards, with Dagster and Meltano; docs/backfills.md says why it is so.
 
-Put it into a Meltano project that has the extractor and the loader. `dagster dev -f dagster_backfill.py`,
-then materialize the partitions that are missing; a shard that fails is repeated from its own state.
+Put it into a Meltano project that has the extractor and the loader. `dagster instance concurrency set
+msghistory 2`, `dagster dev -f dagster_backfill.py`, then materialize the partitions that are missing; a
+shard that fails is repeated from its own state.
 """
 
 import os
@@ -16,9 +17,9 @@ from dagster import (
     asset,
 )
 
-#: Shards that may run at once: also the limit of Dagster's pool `msghistory`. They share the key's rate.
+#: Shards that may run at once, by the limit of Dagster's pool `msghistory`. They share the key's rate.
 SHARDS_AT_ONCE = 2
-#: The key's rate, as the vendor allows it.
+#: The gateway's rate for a key. If edna has given you one, divide edna_requests_per_second too.
 REQUESTS_PER_MINUTE = 1000
 REQUESTS_PER_SECOND = 50
 

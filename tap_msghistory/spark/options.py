@@ -31,6 +31,7 @@ _ELSEWHERE = {
         "Do it with Spark's own functions",
     ),
     "batch_config": "There are no Singer messages",
+    "path": "Call load() without arguments",
 }
 
 
@@ -44,11 +45,12 @@ class NamedAccount(NamedTuple):
         """Return what is read of it, by one of so many processes that share its credential."""
         found = {it.name: it for it in histories.of_account(Account(self.config, sharers))}
         if stream not in found:
-            of = f"account {self.name}: " if self.name else ""
-            raise TapError(
-                f"{of}the stream {stream} needs a credential of its vendor: edna_api_key; "
-                "partner_gateway_api_key, or partner_gateway_username and partner_gateway_password"
+            needed = (
+                "edna_api_key"
+                if stream.startswith("edna")
+                else "partner_gateway_api_key, or partner_gateway_username and partner_gateway_password"
             )
+            raise TapError(f"The stream {stream} needs a credential of its vendor: {needed}")
         return found[stream]
 
     def credential(self, stream: str) -> tuple[Any, ...]:
@@ -79,9 +81,7 @@ class ReadOptions:
         own = {name: options.get(name) for name in _OWN}
         shared = {name: value for name, value in options.items() if name not in _OWN}
         stream, schema = _stream(own["stream"])
-        accounts = _accounts(own["accounts"], shared)
-        for it in accounts:
-            it.history(stream, 1)
+        accounts = _accounts(own["accounts"], shared, stream)
         return cls(
             stream=stream,
             schema=schema,
@@ -121,9 +121,9 @@ def _span(text: str | None) -> timedelta | None:
     return span
 
 
-def _accounts(text: str | None, shared: Mapping[str, str]) -> tuple[NamedAccount, ...]:
+def _accounts(text: str | None, shared: Mapping[str, str], stream: str) -> tuple[NamedAccount, ...]:
     if not text:
-        return (NamedAccount(None, _checked(shared)),)
+        return (_account(None, shared, stream),)
     entries = _structure(text)
     if not isinstance(entries, list) or not entries or not all(isinstance(it, dict) for it in entries):
         raise TapError("Option accounts must be a list of objects, each with a name and credentials")
@@ -134,10 +134,16 @@ def _accounts(text: str | None, shared: Mapping[str, str]) -> tuple[NamedAccount
     for entry in entries:
         name = entry.pop("name")
         try:
-            accounts.append(NamedAccount(name, _checked({**shared, **entry})))
+            accounts.append(_account(name, {**shared, **entry}, stream))
         except TapError as error:
             raise TapError(f"Option accounts, {name}: {error}") from None
     return tuple(accounts)
+
+
+def _account(name: str | None, options: Mapping[str, Any], stream: str) -> NamedAccount:
+    account = NamedAccount(name, _checked(options))
+    account.history(stream, sharers=1)  # finds out whether there is a credential
+    return account
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,21 +154,23 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if name not in known:
             close = difflib.get_close_matches(name, [*known, *_OWN], n=1)
             raise TapError(f"Option {name} is not known{f'; did you mean {close[0]}?' if close else ''}")
-    config = {
-        name: _structure(value) if isinstance(value, str) and "array" in known[name]["type"] else value
-        for name, value in options.items()
-    }
+    lists = [name for name in options if "array" in known[name]["type"]]
+    config = {**options, **{name: _structure(options[name]) for name in lists}}
+    for name in lists:
+        if not isinstance(config[name], list):
+            raise TapError(f'Option {name} must be a list of strings, such as ["a", "b"]')
     config = checks.normalized(config, SETTINGS)
     if problems := checks.problems(config, SETTINGS):
         raise TapError("; ".join(problems))
     return config
 
 
-def _structure(text: str) -> Any:
-    """Read JSON, or what Python's str() makes of a list: so do Spark's options."""
+def _structure(value: Any) -> Any:
+    """Read JSON, or what Python's str() makes of a list or tuple: so do Spark's options."""
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(text)
+            found = read(value)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
-    return text
+        return [*found] if isinstance(found, tuple) else found
+    return value

@@ -23,7 +23,7 @@ from tap_msghistory.errors import TapError, explained
 from tap_msghistory.histories import MessageHistory
 from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
-from tap_msghistory.spark.options import ReadOptions
+from tap_msghistory.spark.options import NamedAccount, ReadOptions
 from tap_msghistory.spark.partitions import HistoryPartition
 from tap_msghistory.timestamps import floor, now
 from tap_msghistory.windows import Bookmark, plan
@@ -80,12 +80,13 @@ class MessageHistoryDataSource(DataSource):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(account: NamedAccount | None = None) -> Iterator[None]:
     """Let Spark, which shows errors with their causes, have what explains itself and quotes nothing."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a message
-        raise TapError(explained(error)) from None
+        whose = f"account {account.name}: " if account and account.name else ""
+        raise TapError(f"{whose}{explained(error)}") from None
 
 
 class _Reader:
@@ -100,7 +101,7 @@ class _Reader:
         """Yield a partition's messages, a window at a time. Raises `TapError`."""
         part = cast("HistoryPartition", partition)
         account = self._options.accounts[part.account]
-        with _told():
+        with _told(account):
             history = account.history(self._options.stream, part.sharers)
             for batch in history.read(part.windows, begins_at_seam=part.begins_at_seam):
                 if batch.rejected and not self._options.rejected_column:
@@ -111,30 +112,33 @@ class _Reader:
                     )
                 yield self._columns.to_arrow(batch, account.name)
 
-    @_told()
     def _latest(self, start: Offset | None, moment: datetime) -> Offset:
         """Return the offset that a read which begins at `moment` reaches; None: from wherever."""
         end = {**(start or {})}
-        for key, history in self._histories():
-            settings = history.account.settings
-            until = floor(settings.read_until(moment))
-            read_to = max(_bookmark(end, key, history).read_to, settings.schedule.start_date)
-            if until <= read_to:
-                continue
-            span = self._options.max_span_per_trigger
-            reached = until if span is None or start is None else min(until, read_to + span)
-            state: dict[str, Any] = {}
-            bookmarks.write(Bookmark(reached, as_of=until), history.sent_at, state)
-            end[key] = state
+        for account in self._options.accounts:
+            with _told(account):
+                history, key = self._planned(account)
+                settings = history.account.settings
+                until = floor(settings.read_until(moment))
+                read_to = max(_bookmark(end, key, history).read_to, settings.schedule.start_date)
+                if until <= read_to:
+                    continue
+                span = self._options.max_span_per_trigger
+                reached = until if span is None or start is None else min(until, read_to + span)
+                state: dict[str, Any] = {}
+                bookmarks.write(Bookmark(reached, as_of=until), history.sent_at, state)
+                end[key] = state
         return end
 
-    @_told()
     def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
         """Cut what is to be read between two offsets. Raises `TapError`."""
         tasks = max(1, self._options.tasks // len(self._options.accounts))
         cut: list[HistoryPartition] = []
-        for number, (key, history) in enumerate(self._histories()):
-            if key in end:
+        for number, account in enumerate(self._options.accounts):
+            with _told(account):
+                history, key = self._planned(account)
+                if key not in end:
+                    continue
                 reached = _bookmark(end, key, history)
                 schedule, bookmark = history.account.settings.schedule, _bookmark(start, key, history)
                 windows = plan(bookmark, reached.as_of, schedule, history.max_span, new_until=reached.read_to)
@@ -143,10 +147,10 @@ class _Reader:
         sharers = Counter(credentials[it.account] for it in cut)
         return [replace(it, sharers=sharers[credentials[it.account]]) for it in cut]
 
-    def _histories(self) -> Iterator[tuple[str, MessageHistory]]:
-        """Yield each account's history, for the driver alone, and its key in an offset."""
-        for it in self._options.accounts:
-            yield it.name or self._options.stream, it.history(self._options.stream, sharers=1)
+    def _planned(self, account: NamedAccount) -> tuple[MessageHistory, str]:
+        """Return an account's history, for the driver alone, and its key in an offset."""
+        stream = self._options.stream
+        return account.history(stream, sharers=1), account.name or stream
 
 
 class MessageHistoryReader(_Reader, DataSourceReader):
