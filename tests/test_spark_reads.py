@@ -281,7 +281,7 @@ def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like,
 def test_an_error_says_whose_it_is(life_like):
     accounts = [{"name": "north"}, {"name": "south", "edna_api_key": "wrong"}]
     for tasks in (2, 4):
-        with pytest.raises(TapError, match="^account south: edna: status 401 Api key not found"):
+        with pytest.raises(TapError, match=r"^account south: edna: status 401 Api key not found"):
             read_all(options(life_like, accounts=accounts, tasks=tasks))
 
 
