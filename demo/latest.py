@@ -18,7 +18,7 @@ KEY = "messageId"  # with the option accounts: account and messageId
 def keep_latest(directory: Path, sent_at: str) -> Callable[[DataFrame, int], None]:
     """Return what `foreachBatch` takes; the directory has a subdirectory a day of `sent_at`.
 
-    A batch has each message once. To do one twice, as after a failure, changes nothing. Raises `ValueError`
+    A batch has each message once. To do one twice changes nothing. Raises `ValueError`
     for one with a column `rejected`: what is rejected has neither key nor day, and goes elsewhere.
     """
 

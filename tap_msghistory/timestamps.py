@@ -71,7 +71,7 @@ def setting_to_duration(text: str) -> timedelta:
     """
     try:
         parsed = pendulum.parse(text, exact=True)
-    except ParserError as error:
+    except (ParserError, OverflowError) as error:
         raise ValueError(text) from error
     if not isinstance(parsed, pendulum.Duration) or parsed.years or parsed.months:
         raise ValueError(text)

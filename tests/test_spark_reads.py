@@ -238,6 +238,7 @@ def test_rejected_messages_are_whole_in_a_column_if_asked_for(with_odd_messages)
     rejected = [json.loads(it["rejected"]) for it in read if it["rejected"]]
     assert {it["reason"] for it in rejected} == {"no readable messageId", "no readable sentOrReceivedAt"}
     assert {it["message"]["sentOrReceivedAt"] for it in rejected} >= {"yesterday"}
+    assert rejected_rows(read) == [{"rejected"}] * 2
     assert all(
         value is None for it in read if it["rejected"] for name, value in it.items() if name != "rejected"
     )
@@ -245,7 +246,7 @@ def test_rejected_messages_are_whole_in_a_column_if_asked_for(with_odd_messages)
 
 def rejected_rows(read):
     """The columns that rejected messages have a value in."""
-    return ({name for name, value in it.items() if value is not None} for it in read if it["rejected"])
+    return [{name for name, value in it.items() if value is not None} for it in read if it["rejected"]]
 
 
 def test_numbers_and_unknown_fields_arrive_whatever_they_are(sandbox):
@@ -300,6 +301,35 @@ def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
     assert b"other" not in pickle.dumps(cut)
 
 
+def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox):
+    messages = (at(f"{number}", sent_ms=END_MS - number * 60_000) for number in range(30_000))
+    sandbox.gateway["SMS"].add(*messages)
+    url = {"partner_gateway_base_url": f"{sandbox.gateway_base_url}/"}
+    accounts = [{"name": "a"}, {"name": "b", "edna_api_key": "another"}, {"name": "c", **url}]
+    limit = {"partner_gateway_requests_per_second": 5}
+    reader = batch_reader(options(sandbox, SMS, accounts=accounts, tasks=20, **limit))
+    assert [it.sharers for it in reader.partitions()] == [3] * 3
+    limit = {"partner_gateway_requests_per_second": 2}
+    with pytest.raises(TapError, match="3 accounts share a credential, whose limit cannot be divided"):
+        batch_reader(options(sandbox, SMS, accounts=accounts, **limit)).partitions()
+
+
+def test_a_wrong_key_is_shown_by_one_request(sandbox):
+    with pytest.raises(TapError, match="status 401"):
+        batch_reader(options(sandbox, edna_api_key="wrong", tasks=8)).partitions()
+    assert len(sandbox.journal.requests) == 1
+
+
+def test_credentials_may_be_in_the_drivers_environment(life_like, monkeypatch):
+    given_options = options(life_like)
+    for name in ("edna_api_key", "partner_gateway_api_key"):
+        monkeypatch.setenv(f"TAP_MSGHISTORY_{name.upper()}", given_options.pop(name))
+    reader = batch_reader(given_options)
+    partitions = reader.partitions()
+    monkeypatch.delenv("TAP_MSGHISTORY_EDNA_API_KEY")
+    assert len(rows(reader, partitions)) == len(truth(life_like, EDNA))
+
+
 def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
     """The server counts; both tasks are read at once, as Spark does."""
     sandbox.gateway["SMS"].add(
@@ -352,6 +382,10 @@ def test_a_backfill_goes_by_spans_if_asked_and_each_message_comes_once(life_like
     assert len(read) <= len(truth(life_like, EDNA)) + batches
 
 
+def test_a_batch_read_has_no_spans(life_like):
+    assert len(read_all(options(life_like, max_span_per_trigger="P1D"))) == len(truth(life_like, EDNA))
+
+
 def test_before_pyspark_4_2_all_is_one_batch(life_like):
     reader = stream_reader(options(life_like, max_span_per_trigger="P20D"))
     assert reader.latestOffset()[EDNA]["replication_key_value"] == iso(END)
@@ -363,8 +397,8 @@ def test_a_new_account_begins_at_its_start_and_one_that_is_gone_is_remembered(sa
     offset = first.latestOffset({})
     second = stream_reader(options(sandbox, accounts=[{"name": "b"}]))
     end = second.latestOffset(offset)
-    assert {*end} == {"a", "b"}
-    assert end["a"] == offset["a"]
+    assert {*end} == {f"{EDNA} of a", f"{EDNA} of b"}
+    assert end[f"{EDNA} of a"] == offset[f"{EDNA} of a"]
     assert [row["account"] for row in rows(second, second.partitions(offset, end))] == ["b"]
 
 
@@ -386,6 +420,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
         ({"rejected": "drop"}, "Option rejected must be one of fail, column"),
         ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
         ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),
+        ({"max_span_per_trigger": "P99999999999D"}, "Option max_span_per_trigger must be"),
         ({"concurency": 4}, "Option concurency is not known; did you mean concurrency?"),
         ({"path": "x"}, "Option path has no effect in Spark. Call load() without arguments"),
         (
@@ -408,6 +443,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
             "Option accounts, a: Setting edna_api_key must be",
         ),
         ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Option key is not known"),
+        ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Option stream is not known"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_asked(sandbox, more, told):

@@ -4,6 +4,6 @@
 `spark.readStream.format("msghistory")`, with the tap's settings as options.
 """
 
-from tap_msghistory.spark.source import MessageHistoryDataSource
+from tap_msghistory.spark.source import MessageHistoryDataSource, hide_credentials
 
-__all__ = ["MessageHistoryDataSource"]
+__all__ = ["MessageHistoryDataSource", "hide_credentials"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,9 @@ from tap_msghistory.timestamps import setting_to_duration
 #: Partitions of a read: with one credential two tasks have its limits to themselves, on any cluster.
 _DEFAULT_TASKS = 2
 _OWN = ("stream", "accounts", "tasks", "rejected", "max_span_per_trigger")
+_CREDENTIALS = [
+    name for name in SETTINGS["properties"] if name.endswith(("_api_key", "_username", "_password"))
+]
 #: Settings of the tap that would be without effect, and what does it here.
 _ELSEWHERE = {
     "max_rejected": "Set the option rejected: fail, or column",
@@ -56,7 +60,8 @@ class NamedAccount(NamedTuple):
     def credential(self, stream: str) -> tuple[Any, ...]:
         """Return what tells the credential that a stream is read with from others."""
         vendor = stream.partition("_history")[0]
-        return tuple(self.config.get(f"{vendor}_{it}") for it in ("base_url", "api_key", "username"))
+        url, *others = (self.config.get(f"{vendor}_{it}") for it in ("base_url", "api_key", "username"))
+        return (str(url).rstrip("/"), *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,7 @@ def _accounts(text: str | None, shared: Mapping[str, str], stream: str) -> tuple
     entries = _structure(text)
     if not isinstance(entries, list) or not entries or not all(isinstance(it, dict) for it in entries):
         raise TapError("Option accounts must be a list of objects, each with a name and credentials")
+    entries = [{str(key).lower(): value for key, value in it.items()} for it in entries]
     names = [it.get("name") for it in entries]
     if not all(isinstance(it, str) and it for it in names) or len({*names}) < len(names):
         raise TapError("Option accounts: each account must have a name of its own, a string")
@@ -152,10 +158,10 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in _ELSEWHERE:
             raise TapError(f"Option {name} has no effect in Spark. {_ELSEWHERE[name]}")
         if name not in known:
-            close = difflib.get_close_matches(name, [*known, *_OWN], n=1)
+            close = [it for it in difflib.get_close_matches(name, [*known, *_OWN]) if it != name][:1]
             raise TapError(f"Option {name} is not known{f'; did you mean {close[0]}?' if close else ''}")
     lists = [name for name in options if "array" in known[name]["type"]]
-    config = {**options, **{name: _structure(options[name]) for name in lists}}
+    config = {**_credentials(options), **options, **{name: _structure(options[name]) for name in lists}}
     for name in lists:
         if not isinstance(config[name], list):
             raise TapError(f'Option {name} must be a list of strings, such as ["a", "b"]')
@@ -163,6 +169,17 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     if problems := checks.problems(config, SETTINGS):
         raise TapError("; ".join(problems))
     return config
+
+
+def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return those that the environment has, by the tap's names, where the options have none.
+
+    Only the driver's: readers take them along to tasks.
+    """
+    if any(name in options for name in _CREDENTIALS):
+        return {}
+    variables = {name: f"TAP_MSGHISTORY_{name.upper()}" for name in _CREDENTIALS}
+    return {name: os.environ[it] for name, it in variables.items() if it in os.environ}
 
 
 def _structure(value: Any) -> Any:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Event
 
 from pyspark.sql.datasource import InputPartition
 
 from tap_msghistory.effort import Effort
+from tap_msghistory.errors import TapError
 from tap_msghistory.histories import MessageHistory
 from tap_msghistory.reader import CAPACITY
 from tap_msghistory.timestamps import MILLISECOND
@@ -72,6 +76,20 @@ def divide(pieces: list[Piece], tasks: int) -> list[list[Window]]:
     return [group for group in groups if group]
 
 
+def most_tasks(history: MessageHistory, among: int) -> int:
+    """Return into how many tasks a history may be cut, where so many share its credential.
+
+    Raises `TapError` where they are more than its limit can be divided among.
+    """
+    allowed = history.client.most_sharers
+    if allowed is not None and allowed < among:
+        raise TapError(
+            f"{among} accounts share a credential, whose limit cannot be divided among more than {allowed}: "
+            "read fewer of them at once"
+        )
+    return min(it for it in (allowed and allowed // among, history.most_readers, sys.maxsize) if it)
+
+
 def of_history(
     history: MessageHistory, windows: list[Window], account: int, tasks: int
 ) -> list[HistoryPartition]:
@@ -79,14 +97,9 @@ def of_history(
 
     Raises `TapError`.
     """
-    tasks = min(it for it in (tasks, history.most_readers, history.client.most_sharers) if it)
     groups = [windows] if windows else []
     if windows and tasks > 1:
-        with ThreadPoolExecutor(history.account.settings.concurrency) as pool:
-
-            def estimate(several: list[Window]) -> Iterable[float]:
-                return pool.map(lambda it: history.estimate(it, Effort()) or 0.0, several)
-
+        with _asking(history) as estimate:
             groups = divide(survey(windows, estimate, tasks), tasks)
     partitions: list[HistoryPartition] = []
     for group in groups:
@@ -94,3 +107,23 @@ def of_history(
         meets = bool(partitions) and group[0].start <= partitions[-1].windows[-1].end + MILLISECOND
         partitions.append(HistoryPartition(account, group, begins_at_seam=meets))
     return partitions
+
+
+@contextmanager
+def _asking(history: MessageHistory) -> Iterator[Callable[[list[Window]], list[float]]]:
+    """Provide what estimates several windows at once; a failure stops the others."""
+    stop = Event()
+    pool = ThreadPoolExecutor(history.account.settings.concurrency)
+
+    def estimate(window: Window) -> float:
+        return history.estimate(window, Effort(stop)) or 0.0
+
+    def estimate_all(windows: list[Window]) -> list[float]:
+        # The first alone: it may show that a key is wrong.
+        return [estimate(windows[0]), *pool.map(estimate, windows[1:])]
+
+    try:
+        yield estimate_all
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition
 from pyspark.sql.types import StructType
@@ -44,7 +45,19 @@ Offset = Mapping[str, Mapping[str, Any]]
 
 _REDACTION = "spark.sql.redaction.options.regex"
 #: Options whose values Spark is not to show: credentials, and addresses of people.
-_SENSITIVE = "(?i)^accounts$|_api_key$|_username$|_password$|_address$|_export_(sender|recipient)$"
+#: No word of it may be one that Spark hides settings for, or it would hide this one from itself.
+_SENSITIVE = "(?i)^accounts$|_api_key$|_username$|_passwor[d]$|_address$|_export_(sender|recipient)$"
+
+
+def hide_credentials(session: SparkSession) -> None:
+    """Let a session hide the options that hold credentials, or addresses of people, in plans.
+
+    Spark shows a read's options in plans, and so in its user interface and event log, but for those that
+    the session's setting `spark.sql.redaction.options.regex` names.
+    """
+    hidden = session.conf.get(_REDACTION, "")
+    if _SENSITIVE not in (hidden or ""):
+        session.conf.set(_REDACTION, f"{hidden}|{_SENSITIVE}" if hidden else _SENSITIVE)
 
 
 class MessageHistoryDataSource(DataSource):
@@ -52,17 +65,16 @@ class MessageHistoryDataSource(DataSource):
 
     @classmethod
     def name(cls) -> str:
-        """Return `msghistory`, and keep credentials out of plans.
+        """Return `msghistory`, and hide credentials.
 
-        Spark shows a read's options in plans, and so in its UI and event log. What it hides there is a
-        setting of the session, and registering, when the name is asked for, is the one time that the data
-        source runs where a session is.
+        Registering, when the name is asked for, is the one time that the data source runs where a session
+        is; in Spark's workers there is none. A thread may have none of its own: then it is the first one.
         """
         session = SparkSession.getActiveSession()
-        if session:
-            hidden = session.conf.get(_REDACTION)
-            if _SENSITIVE not in (hidden or ""):
-                session.conf.set(_REDACTION, f"{hidden}|{_SENSITIVE}" if hidden else _SENSITIVE)
+        if session is None and SparkContext._active_spark_context is not None:  # noqa: SLF001
+            session = SparkSession.builder.getOrCreate()
+        if session is not None:
+            hide_credentials(session)
         return "msghistory"
 
     def schema(self) -> StructType:
@@ -72,11 +84,13 @@ class MessageHistoryDataSource(DataSource):
 
     def reader(self, schema: StructType) -> MessageHistoryReader:
         """Return the reader of a batch read."""
-        return MessageHistoryReader(ReadOptions.parse(self.options), schema)
+        with _told():
+            return MessageHistoryReader(ReadOptions.parse(self.options), schema)
 
     def streamReader(self, schema: StructType) -> MessageHistoryStreamReader:  # noqa: N802
         """Return the reader of a streaming read."""
-        return MessageHistoryStreamReader(ReadOptions.parse(self.options), schema)
+        with _told():
+            return MessageHistoryStreamReader(ReadOptions.parse(self.options), schema)
 
 
 @contextmanager
@@ -113,7 +127,7 @@ class _Reader:
                 yield self._columns.to_arrow(batch, account.name)
 
     def _latest(self, start: Offset | None, moment: datetime) -> Offset:
-        """Return the offset that a read which begins at `moment` reaches; None: from wherever."""
+        """Return the offset that a read which begins at `moment` reaches; None: from wherever, in one go."""
         end = {**(start or {})}
         for account in self._options.accounts:
             with _told(account):
@@ -132,9 +146,10 @@ class _Reader:
 
     def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
         """Cut what is to be read between two offsets. Raises `TapError`."""
-        tasks = max(1, self._options.tasks // len(self._options.accounts))
+        accounts = self._options.accounts
+        credentials = [it.credential(self._options.stream) for it in accounts]
         cut: list[HistoryPartition] = []
-        for number, account in enumerate(self._options.accounts):
+        for number, account in enumerate(accounts):
             with _told(account):
                 history, key = self._planned(account)
                 if key not in end:
@@ -142,15 +157,16 @@ class _Reader:
                 reached = _bookmark(end, key, history)
                 schedule, bookmark = history.account.settings.schedule, _bookmark(start, key, history)
                 windows = plan(bookmark, reached.as_of, schedule, history.max_span, new_until=reached.read_to)
+                most = partitions.most_tasks(history, among=credentials.count(credentials[number]))
+                tasks = min(most, max(1, self._options.tasks // len(accounts)))
                 cut += partitions.of_history(history, windows, number, tasks)
-        credentials = [it.credential(self._options.stream) for it in self._options.accounts]
         sharers = Counter(credentials[it.account] for it in cut)
         return [replace(it, sharers=sharers[credentials[it.account]]) for it in cut]
 
     def _planned(self, account: NamedAccount) -> tuple[MessageHistory, str]:
         """Return an account's history, for the driver alone, and its key in an offset."""
         stream = self._options.stream
-        return account.history(stream, sharers=1), account.name or stream
+        return account.history(stream, sharers=1), f"{stream} of {account.name}" if account.name else stream
 
 
 class MessageHistoryReader(_Reader, DataSourceReader):
@@ -159,7 +175,7 @@ class MessageHistoryReader(_Reader, DataSourceReader):
     def partitions(self) -> Sequence[HistoryPartition]:
         """Plan, and cut the plan into about as many messages each. Raises `TapError`."""
         # None at all is one without a value for Spark, and that cannot be read.
-        return self._between({}, self._latest({}, now())) or [HistoryPartition(0, [], begins_at_seam=False)]
+        return self._between({}, self._latest(None, now())) or [HistoryPartition(0, [], begins_at_seam=False)]
 
 
 class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
