@@ -5,7 +5,6 @@ A line names the setting and says what is allowed. It shows no value, as that ma
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +64,8 @@ def problems(config: Config, schema: Mapping[str, Any]) -> list[str]:
 
 def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each thing that may be meant, but rather is a mistake."""
+    import difflib  # noqa: PLC0415 - a fifteenth of a start, and hardly ever needed
+
     known = schema["properties"]
     for name in config:
         if name not in known:
