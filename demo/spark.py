@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -11,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.functions import col
 
+from demo.__main__ import say
 from demo.latest import keep_latest
-from demo.pipeline import no_proxy
 from demo.processes import CommandError, interruptible, run
 from demo.spark_session import spark_session
 from tap_msghistory.sandbox.clock import Clock
@@ -36,7 +35,6 @@ TAP = Path(sys.executable).with_name("tap-msghistory")
 
 def main() -> int:
     """Run the demo; returns the exit code."""
-    os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), no_proxy())
     try:
         with interruptible(), TemporaryDirectory(prefix="msghistory-") as name:
             return _demo(Path(name))
@@ -101,11 +99,8 @@ def _stream(spark: SparkSession, directory: Path, settings: dict[str, str]) -> N
 
 
 def _statuses(spark: SparkSession, directory: Path) -> Counter[str]:
-    return _by_status(spark.read.parquet(str(directory / "latest")))
-
-
-def _by_status(messages: DataFrame) -> Counter[str]:
-    counts = messages.groupBy(col("deliveryStatus")).count().collect()
+    latest = spark.read.parquet(str(directory / "latest"))
+    counts = latest.groupBy(col("deliveryStatus")).count().collect()
     return Counter({row.deliveryStatus: row["count"] for row in counts})
 
 
@@ -131,11 +126,6 @@ def _table(header: tuple[str, str, str], *columns: dict[str, int]) -> str:
     names = sorted({name for column in columns for name in column})
     rows = [header, *((name, *(f"{it.get(name, 0):,}" for it in columns)) for name in names)]
     return "\n".join(f"{name:34}{first:>12}{second:>12}" for name, first, second in rows)
-
-
-def say(line: str) -> None:
-    """Tell the story, at once also where stdout is no terminal."""
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

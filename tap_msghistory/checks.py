@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,14 +64,10 @@ def problems(config: Config, schema: Mapping[str, Any]) -> list[str]:
 
 def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each thing that may be meant, but rather is a mistake."""
-    import difflib  # noqa: PLC0415 - a fifteenth of a start, and hardly ever needed
-
     known = schema["properties"]
     for name in config:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            yield f"Setting {name} is not known and has no effect{hint}"
+            yield f"Setting {name} is not known and has no effect{hint(name, known)}"
     unknown = sorted(set(config.get("edna_channel_types", ())) - set(KNOWN_CHANNEL_TYPES))
     if unknown:
         yield (
@@ -83,6 +79,14 @@ def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
             "Setting partner_gateway_status: a status that changes while pages are read moves messages "
             "between pages, so that some may be missed"
         )
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a line about a name that is not known: what may have been meant, or nothing."""
+    import difflib  # noqa: PLC0415 - a fifteenth of a start, and hardly ever needed
+
+    close = difflib.get_close_matches(name, [it for it in known if it != name], n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _schema_problems(config: Config, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

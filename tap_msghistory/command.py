@@ -54,7 +54,7 @@ class TapCommand(SingerCommand):
         except ConfigValidationError as error:
             self._fail(*error.errors)
         except TapError as error:
-            self._fail(explained(error))
+            self._fail(str(error))
         except (json.JSONDecodeError, simplejson.JSONDecodeError) as error:
             self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
         except OSError as error:

@@ -29,6 +29,15 @@ def life_like() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def large() -> Iterator[Sandbox]:
+    """Histories that are worth several of Spark's partitions. Not to be changed."""
+    sandbox = Sandbox.generate(messages=45_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
+    with sandbox.serve():
+        yield sandbox
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """An empty sandbox, whose clock stands at the end of the tests' time. To be filled and changed."""

@@ -32,14 +32,6 @@ def spark():
         yield session
 
 
-@pytest.fixture(scope="module")
-def large():
-    """Histories that are worth several partitions."""
-    sandbox = Sandbox.generate(messages=45_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
-    with sandbox.serve():
-        yield sandbox
-
-
 def read(spark: SparkSession, sandbox: Sandbox, stream: str = EDNA, **options) -> DataFrame:
     return spark.read.format("msghistory").options(**config(sandbox), stream=stream).options(**options).load()
 

@@ -20,9 +20,7 @@ import pyarrow as pa
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.reader import CAPACITY
-from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.server import Sandbox
 from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
 from tap_msghistory.spark.source import (
     MessageHistoryDataSource,
@@ -89,15 +87,6 @@ def at(number, sent_ms=None, **fields):
 
 
 # The same rows as the tap.
-
-
-@pytest.fixture(scope="module")
-def large():
-    """Histories that are worth several partitions. Not to be changed."""
-    sandbox = Sandbox.generate(messages=45_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
-    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
-    with sandbox.serve():
-        yield sandbox
 
 
 UNPACED = {"partner_gateway_requests_per_second": 10**4, "partner_gateway_requests_per_minute": 10**6}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from statistics import median
 
@@ -13,7 +12,6 @@ from bench.contestants import ANY_KEY
 from bench.report import Claim, Section
 from bench.scale import Scale
 from bench.serving import History, Served, serve
-from demo.pipeline import no_proxy
 from demo.processes import CommandError
 from demo.spark_session import spark_session
 
@@ -28,7 +26,6 @@ CORES = (8, 64)
 
 def run(scale: Scale) -> Section:
     """Read with one task and with two, far from the server and near it."""
-    os.environ |= dict.fromkeys(("no_proxy", "NO_PROXY"), no_proxy())
     section = Section("Spark", "", ["", "wall s", "rows/s"])
     rates = {}
     with spark_session(2) as spark:

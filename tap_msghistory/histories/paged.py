@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tap_msghistory.decoding import PageDecoder
@@ -31,12 +32,13 @@ class PagedHistory(MessageHistory):
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once, and yield a batch a window."""
         concurrency = self.account.settings.concurrency
-        yield from self.side_by_side(windows, self._reader().read, concurrency, watch)
+        yield from self.side_by_side(windows, self._reader.read, concurrency, watch)
 
     def estimate(self, window: Window, effort: Effort) -> float:
         """Return about how many messages a window holds."""
-        return self._reader().estimate(window, effort)
+        return self._reader.estimate(window, effort)
 
+    @cached_property
     def _reader(self) -> WindowReader:
         decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper())
         return WindowReader(

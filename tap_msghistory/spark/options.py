@@ -6,7 +6,6 @@ Raises `TapError`, which shows no value: that may be a key or an address.
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -158,8 +157,7 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in _ELSEWHERE:
             raise TapError(f"Option {name} has no effect in Spark. {_ELSEWHERE[name]}")
         if name not in known:
-            close = [it for it in difflib.get_close_matches(name, [*known, *_OWN]) if it != name][:1]
-            raise TapError(f"Option {name} is not known{f'; did you mean {close[0]}?' if close else ''}")
+            raise TapError(f"Option {name} is not known{checks.hint(name, [*known, *_OWN])}")
     lists = [name for name in options if "array" in known[name]["type"]]
     config = {**_credentials(options), **options, **{name: _structure(options[name]) for name in lists}}
     for name in lists:
