@@ -70,7 +70,7 @@ class PageDecoder:
         if fallback and None in map(id_of, page.rows):
             for row in page.rows:
                 row.messageId = row.messageId or getattr(row, fallback)
-        records = dict(zip(map(id_of, page.rows), page.rows, strict=True))
+        records = {row.messageId: row for row in page.rows}
         if None in records or None in map(self.sent_at, page.rows):
             raise _MisfitError
         return DecodedPage(records, [], len(page.rows), page.has_next)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from operator import eq
 from typing import Any, Protocol
 
 import msgspec
@@ -108,10 +109,17 @@ class WindowReader:
                 fits()
             if now_seen >= _TOO_MANY and window.splittable:
                 raise TooManyError(window.split(None, Order.UNKNOWN))
-        # Twice by one attribute takes less than once by both: most come in order, and no tuple is made.
-        records = sorted(kept.values(), key=id_of)
-        records.sort(key=self._decoder.sent_at)
-        return Batch(window, effort, records, [*rejected.values()])
+        return Batch(window, effort, self._in_send_order(kept.values()), [*rejected.values()])
+
+    def _in_send_order(self, records: Iterable[Any]) -> list[Any]:
+        """Sort by send time, and by identifier what was sent at the same one."""
+        ordered = sorted(records, key=self._decoder.sent_at)
+        times = [*map(self._decoder.sent_at, ordered)]
+        # Most are in order as they come, but seldom by identifier: sorting by that takes five times as long.
+        if any(map(eq, times, times[1:])):
+            ordered.sort(key=id_of)
+            ordered.sort(key=self._decoder.sent_at)
+        return ordered
 
     def estimate(self, window: Window, effort: Effort) -> float:
         """Return about how many messages a window holds, from one or two small requests."""
