@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_msghistory.streams.history import MessageHistoryStream
 
 #: Lines a write: enough to make calls cheap, few enough for a signal to be heeded soon.
-_LINES_A_WRITE = 100
+_LINES_A_WRITE = 500
 
 _encoder = msgspec.json.Encoder()
 
