@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from requests.auth import AuthBase, HTTPBasicAuth
-
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
-from tap_msghistory.client import Client, HeaderAuth
+from tap_msghistory.client import Client
+from tap_msghistory.connections import basic
 from tap_msghistory.pace import Pace
 from tap_msghistory.settings import Settings
 
@@ -47,32 +46,30 @@ class Account:
     @cached_property
     def edna_client(self) -> Client:
         """The one client for edna."""
-        auth = HeaderAuth("x-api-key", self.config["edna_api_key"])
+        credentials = {"x-api-key": self.config["edna_api_key"]}
         pace = Pace(per_second=self.config.get("edna_requests_per_second"), sharers=self._sharers)
-        return self._client(EdnaHistory, auth, pace)
+        return self._client(EdnaHistory, credentials, pace)
 
     @cached_property
     def partner_gateway_client(self) -> Client:
         """The one client for the partner gateway: all that is read with a key shares its rate limit."""
         config = self.config
-        auth: AuthBase
         if key := config.get("partner_gateway_api_key"):
-            auth = HeaderAuth("X-Api-Key", key)
+            credentials = {"X-Api-Key": key}
         else:
             username, password = config["partner_gateway_username"], config["partner_gateway_password"]
-            # As bytes: requests would encode text as Latin-1, which not every password is.
-            auth = HTTPBasicAuth(username.encode(), password.encode())
+            credentials = {"Authorization": basic(username, password)}
         pace = Pace(
             per_second=config["partner_gateway_requests_per_second"],
             per_minute=config["partner_gateway_requests_per_minute"],
             sharers=self._sharers,
         )
-        return self._client(PartnerGatewayHistory, auth, pace)
+        return self._client(PartnerGatewayHistory, credentials, pace)
 
-    def _client(self, api: type[HistoryApi], auth: AuthBase, pace: Pace) -> Client:
+    def _client(self, api: type[HistoryApi], credentials: Mapping[str, str], pace: Pace) -> Client:
         return Client(
             vendor=api.vendor,
-            auth=auth,
+            credentials=credentials,
             complaints=api.complaints,
             pace=pace,
             connections=max(self.settings.concurrency, self.settings.export_concurrency),

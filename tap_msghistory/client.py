@@ -1,25 +1,19 @@
-"""One credential's HTTP: a session, a pace, retries. Used by many threads at once."""
+"""One credential's HTTP: connections, a pace, retries. Used by many threads at once."""
 
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from tap_msghistory.apis.base import Complaint, Request
+from tap_msghistory.connections import connect, headers
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnclearError, UnexpectedAnswerError
 from tap_msghistory.pace import Pace
@@ -36,22 +30,22 @@ class Client:
         self,
         *,
         vendor: str,
-        auth: requests.auth.AuthBase,
+        credentials: Mapping[str, str],
         complaints: tuple[Complaint, ...],
         pace: Pace,
         connections: int,
         timeout: float,
         max_retry_seconds: float,
     ) -> None:
-        """Open no connection yet. `timeout` and `max_retry_seconds` are in seconds."""
+        """Open no connection yet. `credentials` are headers; the timeouts are in seconds."""
         self._vendor = vendor
-        self._auth = auth
+        self._headers = {**headers("application/json"), **credentials}
         self._complaints = complaints
         self._pace = pace
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
-        self._session = open_session(connections)
-        self._environment: dict[str, Any] = {}
+        self._number = connections
+        self._connections: urllib3.PoolManager | None = None
 
     @property
     def requests_per_second(self) -> float | None:
@@ -112,9 +106,9 @@ class Client:
             return verdict, (parse(answer.body),) if isinstance(verdict, Use) else ()
         except UnexpectedAnswerError as error:
             return Retry(f"a successful answer, but {error}"), ()
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        except urllib3.exceptions.LocationValueError:
             return Stop("the base URL, or that of a proxy (HTTPS_PROXY in the environment), is none"), ()
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except urllib3.exceptions.HTTPError as error:
             host = urlsplit(request.url).netloc
             if any(isinstance(it, ssl.SSLCertVerificationError) for it in _causes(error)):
                 return Stop(
@@ -126,48 +120,24 @@ class Client:
             return Retry(f"no whole answer from {host} ({names}); if that goes on, check the base URL"), ()
 
     def _exchange(self, request: Request) -> Answer:
-        prepared = self._session.prepare_request(
-            requests.Request(
-                request.method,
-                request.url,
-                params=request.params,
-                data=None if request.json is None else msgspec.json.encode(request.json),
-                headers={} if request.json is None else {"Content-Type": "application/json"},
-                auth=self._auth,
-            )
-        )
-        if not self._environment:
-            # Proxies and certificates: the same for all requests to one host, and dear to look up.
-            self._environment = environment(self._session, request.url)
-        response = self._session.send(
-            prepared,
+        if self._connections is None:
+            self._connections = connect(request.url, self._number)
+        response = self._connections.request(
+            request.method,
+            request.url,
+            fields=[(name, str(value)) for name, value in request.params.items()],
+            json=request.json,
+            headers=self._headers,
             timeout=self._timeout,
-            allow_redirects=False,  # requests would take the key along to another host
-            **self._environment,
+            redirect=False,  # it could take the key along to another host
+            retries=False,
         )
-        with response:
-            # In one piece: requests itself would read 10 kB at a time, for as long as all else takes.
-            body = response.raw.read(decode_content=True)
-        return Answer(response.status_code, response.headers, body)
+        return Answer(response.status, response.headers, response.data)
 
     def _wait_for_pace(self, effort: Effort) -> None:
         while wait := self._pace.reserve():
             effort.paced += wait
             self.pause(wait, effort)
-
-
-class HeaderAuth(requests.auth.AuthBase):
-    """An API key in a header of its own."""
-
-    def __init__(self, name: str, key: str) -> None:
-        """Send `key` as header `name`."""
-        self._name = name
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
-        request.headers[self._name] = self._key
-        return request
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -180,39 +150,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.append(it)
             yield it
             todo += [getattr(it, "reason", None), *it.args, it.__cause__]
-
-
-def environment(session: requests.Session, url: str) -> dict[str, Any]:
-    """Return the proxies and certificates for `url`, by environment variables. Raises `ApiError`."""
-    settings = dict(session.merge_environment_settings(url, {}, True, None, None))
-    if urlsplit(url).scheme == "http":
-        # Only loopback is asked without TLS: not by way of another machine.
-        settings["proxies"] = {}
-    bundle = settings["verify"]
-    if isinstance(bundle, str):
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                **{"capath" if Path(bundle).is_dir() else "cafile": bundle}
-            )
-        except OSError as error:
-            raise ApiError(
-                f"{bundle} holds no certificates: check REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE "
-                "in the environment"
-            ) from error
-    return settings
-
-
-def open_session(connections: int) -> requests.Session:
-    """Return a session for many threads, without credentials or cookies."""
-    session = requests.Session()
-    session.headers["User-Agent"] = f"tap-msghistory/{version('tap-msghistory')}"
-    session.headers["Accept"] = "application/json"
-    # Neither API uses cookies, and a jar is the one part of a session that threads would share.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    if bundle := os.environ.get("SSL_CERT_FILE"):
-        # requests knows REQUESTS_CA_BUNDLE, which goes before this, but not what OpenSSL calls it.
-        session.verify = bundle
-    return session

@@ -64,7 +64,7 @@ def read_request(connection: Connection) -> bytes:
 def ask(url: str, request: bytes) -> bytes:
     """Send `request` to the host of `url`; return all that comes until the connection is closed."""
     parts = urlsplit(url)
-    request = request.replace(b"Connection: keep-alive", b"Connection: close")
+    request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
     answer = b""
     with socket.create_connection((parts.hostname or "", parts.port or 80)) as connection:
         connection.sendall(request)

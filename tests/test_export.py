@@ -118,9 +118,9 @@ def test_a_first_run_brings_every_message_of_all_channels_once_in_send_order(fil
 
 
 def test_it_is_not_selected_by_default_and_says_what_it_leaves_out(life_like):
-    assert asked(life_like, "POST", QUEUE_PATH) == []
+    before = len(asked(life_like, "GET", LIST_PATH)), len(queued(life_like))  # by other tests
     sync(config(life_like))
-    assert asked(life_like, "GET", LIST_PATH) == asked(life_like, "POST", QUEUE_PATH) == []
+    assert (len(asked(life_like, "GET", LIST_PATH)), len(queued(life_like))) == before
     assert "through the API" in ExportedMessages.schema["description"]
     assert "campaigns" in ExportedMessages.schema["description"]
 
@@ -466,7 +466,7 @@ def test_a_download_carries_no_credentials_not_even_those_of_a_netrc_file(filled
 @pytest.mark.parametrize("link", ["http://example.com/file.csv", "ftp://127.0.0.1/file.csv", "/file.csv", ""])
 def test_a_link_without_tls_is_followed_on_loopback_only(link):
     with pytest.raises(ApiError, match="https"):
-        next(Downloader(connections=1, timeout=5).chunks(link, Effort()))
+        next(Downloader(timeout=5).chunks(link, Effort()))
 
 
 def test_signed_links_are_never_logged(filled, caplog):

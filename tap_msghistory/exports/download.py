@@ -9,11 +9,10 @@ from contextvars import ContextVar
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
 
 from tap_msghistory.checks import is_loopback
-from tap_msghistory.client import environment, open_session
+from tap_msghistory.connections import connect, headers
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 
@@ -28,10 +27,8 @@ class DownloadError(Exception):
 class Downloader:
     """Downloads files, several at once."""
 
-    def __init__(self, *, connections: int, timeout: float) -> None:
+    def __init__(self, *, timeout: float) -> None:
         """Open no connection yet; `timeout`, in seconds, is for the server to connect, and to send on."""
-        self._session = open_session(connections)
-        self._session.headers["Accept"] = "*/*"
         self._timeout = timeout
         for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(logger).addFilter(_may_be_logged)
@@ -45,25 +42,26 @@ class Downloader:
         _check(link)
         effort.requests += 1
         try:
-            with self._open(link) as response:
-                if response.status_code != HTTPStatus.OK:
-                    raise DownloadError(f"the download was answered with status {response.status_code}")
-                for chunk in response.raw.stream(_CHUNK, decode_content=True):
+            with connect(link, 1) as connections, self._open(link, connections) as response:
+                if response.status != HTTPStatus.OK:
+                    raise DownloadError(f"the download was answered with status {response.status}")
+                for chunk in response.stream(_CHUNK, decode_content=True):
                     if effort.stop.is_set():
                         raise ApiError("stopped while downloading")
                     yield chunk
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except urllib3.exceptions.HTTPError as error:
             raise DownloadError(f"the download broke off ({type(error).__name__})") from None
 
-    def _open(self, link: str) -> requests.Response:
-        # An own "auth", or requests would send what a .netrc file has for the host.
-        request = requests.Request("GET", link, auth=lambda prepared: prepared)
+    def _open(self, link: str, connections: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
         with _quiet():
-            return self._session.send(
-                self._session.prepare_request(request),
+            return connections.request(
+                "GET",
+                link,
+                headers=headers("*/*"),
                 timeout=self._timeout,
-                allow_redirects=False,
-                **environment(self._session, link),
+                redirect=False,
+                retries=False,
+                preload_content=False,
             )
 
 

@@ -73,7 +73,7 @@ class ExportedMessages(MessageHistory):
         reader = ExportReader(
             client=self.client,
             jobs=self.jobs,
-            downloader=Downloader(connections=settings.export_concurrency, timeout=settings.request_timeout),
+            downloader=Downloader(timeout=settings.request_timeout),
             rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.sent_at}]),
             shaper=self.get_shaper(),
         )
