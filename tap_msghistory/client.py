@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
 from tap_msghistory.apis.base import Complaint, Request
-from tap_msghistory.connections import connect, headers
+from tap_msghistory.connections import headers, pool_for
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnclearError, UnexpectedAnswerError
 from tap_msghistory.pace import Pace
@@ -44,8 +44,8 @@ class Client:
         self._pace = pace
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
-        self._number = connections
-        self._connections: urllib3.PoolManager | None = None
+        self._connections = connections
+        self._pool: urllib3.PoolManager | None = None
 
     @property
     def requests_per_second(self) -> float | None:
@@ -120,12 +120,11 @@ class Client:
             return Retry(f"no whole answer from {host} ({names}); if that goes on, check the base URL"), ()
 
     def _exchange(self, request: Request) -> Answer:
-        if self._connections is None:
-            self._connections = connect(request.url, self._number)
-        response = self._connections.request(
+        if self._pool is None:
+            self._pool = pool_for(request.url, self._connections)
+        response = self._pool.request(
             request.method,
-            request.url,
-            fields=[(name, str(value)) for name, value in request.params.items()],
+            f"{request.url}?{urlencode(request.params)}" if request.params else request.url,
             json=request.json,
             headers=self._headers,
             timeout=self._timeout,

@@ -7,47 +7,42 @@ import ssl
 from base64 import b64encode
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
-import requests
 import urllib3
-from requests.utils import get_auth_from_url, prepend_scheme_if_needed, select_proxy
+from requests.utils import (
+    DEFAULT_CA_BUNDLE_PATH,
+    get_auth_from_url,
+    get_environ_proxies,
+    prepend_scheme_if_needed,
+    select_proxy,
+)
 from urllib3.exceptions import LocationValueError
-from urllib3.util import create_urllib3_context
 
 from tap_msghistory.errors import ApiError
 
 
-def connect(url: str, number: int) -> urllib3.PoolManager:
-    """Return a pool that keeps up to `number` connections, and opens none yet.
+def pool_for(url: str, connections: int) -> urllib3.PoolManager:
+    """Return a pool that keeps up to so many connections to the host of `url`; it opens none yet.
 
-    requests knows what the environment wants, urllib3 does the rest: for each request, requests itself would
-    take as long again. Raises `ApiError` where there are no certificates, and urllib3's
+    requests knows what the environment wants. What it does besides for each request takes as long as urllib3
+    does, so that is used by itself. Raises `ApiError` where there are no certificates, and urllib3's
     `LocationValueError` where the URL of a proxy is none.
     """
     if urlsplit(url).scheme == "http":
         # Only loopback is asked without TLS: not by way of another machine.
-        return urllib3.PoolManager(maxsize=number)
-    session = requests.Session()
-    # requests knows REQUESTS_CA_BUNDLE, which goes before this, but not what OpenSSL calls it.
-    session.verify = os.environ.get("SSL_CERT_FILE") or certifi.where()
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    tls = _tls(str(settings["verify"]))
-    proxy = select_proxy(url, settings["proxies"])
+        return urllib3.PoolManager(maxsize=connections)
+    trust = _trust()
+    proxy = select_proxy(url, get_environ_proxies(url))
     if not proxy:
-        return urllib3.PoolManager(maxsize=number, ssl_context=tls)
+        return urllib3.PoolManager(maxsize=connections, **trust)
     proxy = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
     if not urlsplit(proxy).hostname:
         raise LocationValueError("a proxy without a host")
     username, password = get_auth_from_url(proxy)
-    return urllib3.ProxyManager(
-        proxy,
-        maxsize=number,
-        ssl_context=tls,
-        proxy_ssl_context=tls,
-        proxy_headers={"Proxy-Authorization": basic(username, password)} if username else None,
-    )
+    proxy_headers = {"Proxy-Authorization": basic(username, password)} if username else None
+    return urllib3.ProxyManager(proxy, maxsize=connections, proxy_headers=proxy_headers, **trust)
 
 
 def headers(accept: str) -> dict[str, str]:
@@ -61,14 +56,20 @@ def basic(username: str, password: str) -> str:
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
-def _tls(certificates: str) -> ssl.SSLContext:
-    """Return one context for all connections: to load the usual certificates takes some 30 ms."""
-    context = create_urllib3_context()
+def _trust() -> dict[str, Any]:
+    """Return whose certificates are trusted, as urllib3 names it: requests' variables go before OpenSSL's."""
+    variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    path = next(filter(None, map(os.environ.get, variables)), DEFAULT_CA_BUNDLE_PATH)
+    is_directory = Path(path).is_dir()
     try:
-        context.load_verify_locations(**{"capath" if Path(certificates).is_dir() else "cafile": certificates})
+        # Only to see that there are some. Each connection loads them by itself: a context that threads share
+        # may crash (https://github.com/python/cpython/issues/141012).
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            **{"capath" if is_directory else "cafile": path}
+        )
     except OSError as error:
         raise ApiError(
-            f"{certificates} holds no certificates: check REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and "
-            "SSL_CERT_FILE in the environment"
+            f"{path} holds no certificates: check {variables[0]}, {variables[1]} and {variables[2]} in the "
+            "environment"
         ) from error
-    return context
+    return {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if is_directory else "ca_certs": path}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from tap_msghistory.checks import is_loopback
-from tap_msghistory.connections import connect, headers
+from tap_msghistory.connections import headers, pool_for
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 
@@ -42,7 +42,7 @@ class Downloader:
         _check(link)
         effort.requests += 1
         try:
-            with connect(link, 1) as connections, self._open(link, connections) as response:
+            with pool_for(link, 1) as pool, self._open(link, pool) as response:
                 if response.status != HTTPStatus.OK:
                     raise DownloadError(f"the download was answered with status {response.status}")
                 for chunk in response.stream(_CHUNK, decode_content=True):
@@ -52,9 +52,9 @@ class Downloader:
         except urllib3.exceptions.HTTPError as error:
             raise DownloadError(f"the download broke off ({type(error).__name__})") from None
 
-    def _open(self, link: str, connections: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
+    def _open(self, link: str, pool: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
         with _quiet():
-            return connections.request(
+            return pool.request(
                 "GET",
                 link,
                 headers=headers("*/*"),
@@ -68,6 +68,7 @@ class Downloader:
 def _check(link: str) -> None:
     try:
         parts = urlsplit(link)
+        _ = parts.port  # or it is none
         is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     except ValueError:
         is_safe = False
