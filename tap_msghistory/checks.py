@@ -156,12 +156,13 @@ def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
 
 def _is_base_url(url: Any) -> bool:
     """Whether keys can be sent there: over TLS, or to this machine."""
+    text = str(url)
     try:
-        parts = urlsplit(str(url))
+        parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    if parts.username or parts.password or parts.query or parts.fragment or not host:
+    if parts.username or parts.password or parts.query or parts.fragment or not host or text != text.strip():
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
 

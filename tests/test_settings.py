@@ -52,6 +52,7 @@ WRONG = [
     ("partner_gateway_status", "LOST"),
     ("edna_base_url", "app.edna.io"),
     ("edna_base_url", "http://app.edna.io"),
+    ("edna_base_url", " https://app.edna.io"),
     ("edna_base_url", "https://user:pass@app.edna.io"),
     ("partner_gateway_base_url", "http://127.0.0.1.example.com"),
     ("edna_api_key", "key\n"),
