@@ -300,6 +300,14 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
     assert "asking again" not in finished.stderr
 
 
+def test_a_certificate_of_another_host_is_not_taken(small, tls, trusted, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    front = Front(small.url)
+    with serving(front, tls) as port, pytest.raises(ApiError, match="TLS certificate of localhost"):
+        sync(behind(f"https://localhost:{port}", small))
+    assert front.requests == []
+
+
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 def test_a_certificate_authority_from_the_environment_is_trusted(small, tls, trusted, monkeypatch, name):
     monkeypatch.setenv(name, trusted)
