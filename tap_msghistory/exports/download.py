@@ -68,8 +68,8 @@ class Downloader:
 def _check(link: str) -> None:
     try:
         parts = urlsplit(link)
-        _ = parts.port  # or it is none
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        host, _ = parts.hostname, parts.port  # a port that is none raises
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host or ""))
     except ValueError:
         is_safe = False
     if not is_safe:
