@@ -155,19 +155,25 @@ def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _is_base_url(url: Any) -> bool:
-    """Whether keys can be sent there: over TLS, or to this machine."""
+    """Whether keys can be sent there."""
     text = str(url)
+    if text != text.strip() or not is_private_url(text):
+        return False
+    parts = urlsplit(text)
+    return not (parts.username or parts.password or parts.query or parts.fragment)
+
+
+def is_private_url(url: str) -> bool:
+    """Return whether nobody on the way sees what is sent to a URL: over TLS, or to this machine."""
     try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    if parts.username or parts.password or parts.query or parts.fragment or not host or text != text.strip():
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return (parts.scheme == "https" and host != "") or (parts.scheme == "http" and _is_loopback(host))
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Return whether a host, by name or address, is this machine."""
     if host == "localhost":
         return True

@@ -7,11 +7,10 @@ import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import urllib3
 
-from tap_msghistory.checks import is_loopback
+from tap_msghistory.checks import is_private_url
 from tap_msghistory.connections import headers, pool_for
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
@@ -39,7 +38,8 @@ class Downloader:
         Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
         for loopback), and when `effort` is stopped.
         """
-        _check(link)
+        if not is_private_url(link):
+            raise ApiError("the partner gateway: its link to an export is no https:// URL")
         effort.requests += 1
         try:
             with pool_for(link, 1) as pool, self._open(link, pool) as response:
@@ -63,17 +63,6 @@ class Downloader:
                 retries=False,
                 preload_content=False,
             )
-
-
-def _check(link: str) -> None:
-    try:
-        parts = urlsplit(link)
-        host, _ = parts.hostname, parts.port  # a port that is none raises
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host or ""))
-    except ValueError:
-        is_safe = False
-    if not is_safe:
-        raise ApiError("the partner gateway: its link to an export is no https:// URL")
 
 
 @contextlib.contextmanager
