@@ -57,8 +57,8 @@ class Client:
         """Among how many processes the credential's limits can be divided; None: among any number."""
         return self._pace.most_sharers
 
-    def send(self, request: Request, parse: Callable[[bytes], T], effort: Effort) -> T:
-        """Return what `parse` makes of the answer's body.
+    def send(self, request: Request, parse: Callable[[Answer], T], effort: Effort) -> T:
+        """Return what `parse` makes of the response.
 
         Raises `ApiError` where no further try can help or a budget is spent, and at once when `effort` is
         stopped while it waits; `UnclearError` where a request that is not repeatable may have had its effect.
@@ -98,12 +98,14 @@ class Client:
         if effort.stop.wait(seconds):
             raise ApiError(f"{self._vendor}: stopped while waiting")
 
-    def _try(self, request: Request, parse: Callable[[bytes], T]) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
+    def _try(
+        self, request: Request, parse: Callable[[Answer], T]
+    ) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
         """Send once. The second item holds the result, and only beside `Use`."""
         try:
             answer = self._exchange(request)
             verdict = judge(answer, self._complaints, datetime.now(timezone.utc), request.success)
-            return verdict, (parse(answer.body),) if isinstance(verdict, Use) else ()
+            return verdict, (parse(answer),) if isinstance(verdict, Use) else ()
         except UnexpectedAnswerError as error:
             return Retry(f"a successful answer, but {error}"), ()
         except urllib3.exceptions.LocationValueError:

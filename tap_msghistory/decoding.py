@@ -17,6 +17,7 @@ import msgspec
 from tap_msghistory.apis import bodies
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.records import Rejected, Shaper, record_type
+from tap_msghistory.retries import Answer
 
 id_of = attrgetter("messageId")
 
@@ -50,12 +51,12 @@ class PageDecoder:
         self._fitting = msgspec.json.Decoder(api.answer_type(self._record))
         self._any = msgspec.json.Decoder(api.answer_type(dict[str, Any]))
 
-    def __call__(self, body: bytes) -> DecodedPage:
-        """Decode one answer. Raises `UnexpectedAnswerError` where it is no page of messages."""
+    def __call__(self, response: Answer) -> DecodedPage:
+        """Decode one response. Raises `UnexpectedAnswerError` where it is no page of messages."""
         try:
-            return self._decode_fitting(body)
+            return self._decode_fitting(response.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _MisfitError):
-            return self._decode_any(body)
+            return self._decode_any(response)
 
     def _decode_fitting(self, body: bytes) -> DecodedPage:
         page = self._api.page(self._fitting.decode(body))
@@ -75,8 +76,8 @@ class PageDecoder:
             raise _MisfitError
         return DecodedPage(records, [], len(page.rows), page.has_next)
 
-    def _decode_any(self, body: bytes) -> DecodedPage:
-        page = self._api.page(bodies.read(body, self._any))
+    def _decode_any(self, response: Answer) -> DecodedPage:
+        page = self._api.page(bodies.read(response, self._any))
         records, rejected = {}, []
         for row in page.rows:
             shaped = self._shaper(row)

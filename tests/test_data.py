@@ -24,6 +24,7 @@ from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.errors import TapError, UnexpectedAnswerError
 from tap_msghistory.moments import Moments
 from tap_msghistory.records import Rejected, Shaper
+from tap_msghistory.retries import Answer
 from tap_msghistory.sandbox.history import Message
 from tests.support import END_MS, REJECTED, config, sync
 
@@ -56,7 +57,7 @@ MOMENTS = Moments(ZoneInfo("UTC"))
 
 
 def parse_json(body):
-    return bodies.read(body, msgspec.json.Decoder())
+    return bodies.read(Answer(200, {}, body), msgspec.json.Decoder())
 
 
 def shaper(kind, assume="UTC"):
@@ -75,7 +76,7 @@ def decode(kind, rows):
     }
     api, answer = page[kind]
     decoder = PageDecoder(api=api, schema=SCHEMAS[kind], shaper=shaper(kind))
-    return decoder(msgspec.json.encode(answer))
+    return decoder(Answer(200, {}, msgspec.json.encode(answer)))
 
 
 def row(kind, **fields):

@@ -17,6 +17,7 @@ from tap_msghistory.apis.export import PartnerGatewayExport, State
 from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.histories import ExportedMessages
+from tap_msghistory.retries import Answer
 from tap_msghistory.windows import Reason, Window
 from tests.support import END, iso
 
@@ -128,7 +129,7 @@ def test_numbers_are_numbers_where_nothing_of_the_text_is_lost(separator, cost, 
     "answer", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
 )
 def test_a_jobs_id_is_read_however_it_is_called(answer):
-    assert API.queued_id(json.dumps(answer).encode()) == "7"
+    assert API.queued_id(Answer(200, {}, json.dumps(answer).encode())) == "7"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_jobs_id_is_read_however_it_is_called(answer):
 )
 def test_an_answer_without_an_id_is_not_readable(answer):
     with pytest.raises(UnexpectedAnswerError):
-        API.queued_id(answer)
+        API.queued_id(Answer(200, {}, answer))
 
 
 @pytest.mark.parametrize(
@@ -156,14 +157,14 @@ def test_an_answer_without_an_id_is_not_readable(answer):
 @pytest.mark.parametrize("around", [None, "exports", "content", "items"])
 def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around):
     jobs = [{"id": "7", **listed}]
-    (job,) = API.jobs(json.dumps({around: jobs} if around else jobs).encode())
+    (job,) = API.jobs(Answer(200, {}, json.dumps({around: jobs} if around else jobs).encode()))
     assert (job.id, job.state) == ("7", state)
 
 
 @pytest.mark.parametrize("answer", [b"{}", b'"text"', b"[7]", b'[{"status": "COMPLETED"}]', b"<html>"])
 def test_what_is_no_list_of_jobs_is_not_readable(answer):
     with pytest.raises(UnexpectedAnswerError):
-        API.jobs(answer)
+        API.jobs(Answer(200, {}, answer))
 
 
 @pytest.mark.parametrize(
@@ -182,19 +183,19 @@ def test_what_is_no_list_of_jobs_is_not_readable(answer):
     ],
 )
 def test_a_job_of_another_range_or_filter_is_not_taken_for_ones_own(listed, may_be):
-    (job,) = API.jobs(msgspec.json.encode([{"id": 7, **listed}]))
+    (job,) = API.jobs(Answer(200, {}, msgspec.json.encode([{"id": 7, **listed}])))
     assert API.may_be(job, WINDOW) is may_be
 
 
 @pytest.mark.parametrize("answer", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
 def test_a_link_is_read_however_it_is_called(answer):
-    assert API.link(json.dumps(answer).encode()) == "L"
+    assert API.link(Answer(200, {}, json.dumps(answer).encode())) == "L"
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
 def test_an_answer_without_a_link_is_not_readable(answer):
     with pytest.raises(UnexpectedAnswerError):
-        API.link(answer)
+        API.link(Answer(200, {}, answer))
 
 
 def test_an_id_cannot_lead_to_another_path():

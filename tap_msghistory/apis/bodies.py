@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 
 from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.retries import Answer
 
 
-def read(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-    """Read an answer's body. Raises `UnexpectedAnswerError`, which shows nothing of it."""
+def read(answer: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Read the JSON body of a response. Raises `UnexpectedAnswerError`, which shows nothing of it."""
     try:
-        return decoder.decode(body)
+        return decoder.decode(answer.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # Half an emoji, cut off with the rest of an SMS, must not keep a thousand messages back.
-        return _read_leniently(body, decoder.type)
+        return _read_leniently(answer.body, decoder.type)
 
 
 def _read_leniently(body: bytes, type_: Any) -> Any:

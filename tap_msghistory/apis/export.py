@@ -18,6 +18,7 @@ import msgspec
 from tap_msghistory.apis import bodies
 from tap_msghistory.apis.base import Request
 from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.retries import Answer
 from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Window
 
@@ -98,17 +99,17 @@ class PartnerGatewayExport:
         """Ask for a job's file to be made anew."""
         return Request("POST", self._job_url(job_id), success=frozenset({200, 201, 202, 204}))
 
-    def queued_id(self, body: bytes) -> str:
+    def queued_id(self, response: Answer) -> str:
         """Return the id of a job that was queued. Raises `UnexpectedAnswerError`."""
-        answer = bodies.read(body, _decoder)
+        answer = bodies.read(response, _decoder)
         id_ = _as_id(_first(answer, _ID) if isinstance(answer, dict) else answer)
         if id_ is None:
             raise UnexpectedAnswerError("it names no export")
         return id_
 
-    def jobs(self, body: bytes) -> list[Job]:
+    def jobs(self, response: Answer) -> list[Job]:
         """Return a page of jobs. Raises `UnexpectedAnswerError`."""
-        answer = bodies.read(body, _decoder)
+        answer = bodies.read(response, _decoder)
         items = _first(answer, _LIST) if isinstance(answer, dict) else answer
         if not isinstance(items, list):
             raise UnexpectedAnswerError("it is no list of exports")
@@ -118,9 +119,9 @@ class PartnerGatewayExport:
         """Return whether no further page follows."""
         return len(jobs) < _JOBS_A_PAGE
 
-    def link(self, body: bytes) -> str:
+    def link(self, response: Answer) -> str:
         """Return the link to a file. Raises `UnexpectedAnswerError`."""
-        answer = bodies.read(body, _decoder)
+        answer = bodies.read(response, _decoder)
         link = _first(answer, _LINK) if isinstance(answer, dict) else answer
         if not isinstance(link, str) or not link:
             raise UnexpectedAnswerError("it has no link")

@@ -145,7 +145,7 @@ class ExportJobs:
 
     def _renew(self, job_id: str, window: Window, effort: Effort) -> None:
         logger.warning("Export of %s: its file has expired and is made anew", span(window))
-        self._client.send(self._api.renew_request(job_id), bytes, effort)
+        self._client.send(self._api.renew_request(job_id), lambda _: None, effort)
 
 
 def span(window: Window) -> str:
