@@ -23,7 +23,7 @@ from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE
-from tap_msghistory.exports.spool import Spool
+from tap_msghistory.spool import Spool
 from tap_msghistory.histories import ExportedMessages
 from tap_msghistory.sandbox.clock import Clock
 from tap_msghistory.sandbox.export import DOWNLOAD_PATH, LIST_PATH, QUEUE_PATH

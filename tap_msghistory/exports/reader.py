@@ -16,7 +16,7 @@ from tap_msghistory.errors import ApiError, UnexpectedAnswerError
 from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader, DownloadError
 from tap_msghistory.exports.jobs import ExportJobs, span
-from tap_msghistory.exports.spool import Message, Spool
+from tap_msghistory.spool import Message, Spool
 from tap_msghistory.reader import Batch
 from tap_msghistory.records import Rejected, Row, Shaper
 from tap_msghistory.retries import delay
