@@ -93,7 +93,7 @@ class EdnaHistoryStream(MessageHistoryStream):
         th.Property("comment", th.StringType),
         th.Property("replyInMessageId", th.IntegerType),
         th.Property("replyOutMessageId", th.IntegerType),
-        th.Property("externalRequestId", th.IntegerType),
+        th.Property("externalRequestId", th.StringType),
     ).to_dict()
 
     def get_new_paginator(self) -> EdnaPaginator:

@@ -1,6 +1,6 @@
-"""From an answer's bytes to records.
+"""From a response to the rows of a page.
 
-An answer whose rows are just as the schema says is decoded and checked in C, straight into the columns.
+A response whose rows are just as the schema says is decoded and checked in C, straight into the columns.
 Any other (a new field, another spelling, a value of another type) is taken apart row by row; only how long
 that takes differs.
 """
@@ -8,15 +8,17 @@ that takes differs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from tap_msghistory.apis import bodies
-from tap_msghistory.apis.base import HistoryApi
-from tap_msghistory.records import Rejected, Shaper, record_type
+from tap_msghistory.apis.base import HistoryApi, Page
+from tap_msghistory.apis.bodies import Unreadable
+from tap_msghistory.records import Identity, Rejected, Shaper, record_type
 from tap_msghistory.retries import Answer
 
 id_of = attrgetter("messageId")
@@ -24,12 +26,18 @@ id_of = attrgetter("messageId")
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """A page's records by id, of a message that is in it twice the later one, and how it ends."""
+    """A page's rows in the server's order, and how it ends."""
 
-    records: dict[Any, Any]
-    rejected: list[Rejected]
-    rows: int
-    has_next: bool | None
+    identities: list[Any] = field(default_factory=list)  #: what tells each row from others
+    items: list[Any] = field(default_factory=list)  #: a record (a Struct) or a `Rejected` for each row
+    has_next: bool | None = None  #: None: the server does not say
+    size: int = 0  #: bytes of the body
+    replaced: int = 0  #: characters that were replaced by U+FFFD
+
+    @property
+    def records(self) -> list[Any]:
+        """The records among the rows."""
+        return [item for item in self.items if type(item) is not Rejected]
 
 
 class _MisfitError(Exception):
@@ -37,52 +45,86 @@ class _MisfitError(Exception):
 
 
 class PageDecoder:
-    """Decodes the answers of one series."""
+    """Decodes the responses of one series."""
 
-    def __init__(self, *, api: HistoryApi, schema: Mapping[str, Any], shaper: Shaper) -> None:
+    def __init__(
+        self, *, api: HistoryApi, schema: Mapping[str, Any], shaper: Shaper, identity: Identity
+    ) -> None:
         """Make Structs with the columns of `schema`, in its order."""
         self._api = api
         self._shaper = shaper
         self.sent_at = attrgetter(shaper.sent_at)  #: returns a record's send time
+        self.identity_of = attrgetter(*identity.message)  #: returns what tells a record from others
         times = [name for name, it in schema["properties"].items() if it.get("format") == "date-time"]
         self._times = {name: attrgetter(name) for name in times}
+        self._key = [attrgetter(name) for name in identity.key]
         # A row's own field of the name extraFields is none that the schema knows.
         self._record = record_type(schema, extra_fields=None)
         self._fitting = msgspec.json.Decoder(api.answer_type(self._record))
-        self._any = msgspec.json.Decoder(api.answer_type(dict[str, Any]))
+        self._any = msgspec.json.Decoder(api.answer_type(Any))
 
     def __call__(self, response: Answer) -> DecodedPage:
         """Decode one response. Raises `UnexpectedAnswerError` where it is no page of messages."""
-        try:
-            return self._decode_fitting(response.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _MisfitError):
-            return self._decode_any(response)
+        if response.status == HTTPStatus.NO_CONTENT:
+            return DecodedPage(has_next=False)
+        if bodies.is_clean(response):
+            try:
+                return self._decode_fitting(response.body)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _MisfitError):
+                pass
+        return self._decode_any(response)
 
     def _decode_fitting(self, body: bytes) -> DecodedPage:
         page = self._api.page(self._fitting.decode(body))
+        rows = page.rows
         for name, value_of in self._times.items():
-            texts = [*map(value_of, page.rows)]
+            texts = [*map(value_of, rows)]
             moments = self._shaper.moments.column(texts)
             if moments.count(None) != texts.count(None):
                 raise _MisfitError
-            for row, moment in zip(page.rows, moments, strict=True):
+            for row, moment in zip(rows, moments, strict=True):
                 setattr(row, name, moment)
-        fallback = self._shaper.id_fallback
-        if fallback and None in map(id_of, page.rows):
-            for row in page.rows:
-                row.messageId = row.messageId or getattr(row, fallback)
-        records = {row.messageId: row for row in page.rows}
-        if None in records or None in map(self.sent_at, page.rows):
-            raise _MisfitError
-        return DecodedPage(records, [], len(page.rows), page.has_next)
+        for value_of in (*self._key, self.sent_at):
+            if _has_blank([*map(value_of, rows)]):
+                raise _MisfitError
+        return DecodedPage([*map(self.identity_of, rows)], rows, page.has_next, len(body))
 
     def _decode_any(self, response: Answer) -> DecodedPage:
-        page = self._api.page(bodies.read(response, self._any))
-        records, rejected = {}, []
-        for row in page.rows:
-            shaped = self._shaper(row)
-            if isinstance(shaped, Rejected):
-                rejected.append(shaped)
+        page, replaced = self._page_of_any(response)
+        items = [*map(self._item, page.rows)]
+        identities = [
+            msgspec.json.encode(item.row) if type(item) is Rejected else self.identity_of(item)
+            for item in items
+        ]
+        return DecodedPage(identities, items, page.has_next, len(response.body), replaced)
+
+    def _page_of_any(self, response: Answer) -> tuple[Page, int]:
+        """Return a page, and how many characters were replaced in it."""
+        if bodies.is_clean(response):
+            try:
+                page = self._api.page(self._any.decode(response.body))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass
             else:
-                records[shaped["messageId"]] = self._record(**shaped)
-        return DecodedPage(records, rejected, len(page.rows), page.has_next)
+                if not any(map(bodies.is_too_deep, page.rows)):
+                    return page, 0
+        answer, replaced = bodies.read_rows(response, self._any, self._api.rows_member)
+        return self._api.page(answer), replaced
+
+    def _item(self, row: Any) -> Any:
+        """Return the record of a row, or say why there is none."""
+        if type(row) is Unreadable:
+            return Rejected({"json": row.text}, row.reason)
+        if type(row) is not dict:
+            return Rejected({"json": msgspec.json.encode(row).decode()}, "not an object")
+        shaped = self._shaper(row)
+        return shaped if isinstance(shaped, Rejected) else self._record(**shaped)
+
+
+def _has_blank(values: list[Any]) -> bool:
+    """Return whether a value of a key is missing; all values have the type of one column."""
+    if not values:
+        return False
+    if None in values:
+        return True
+    return isinstance(values[0], str) and ("" in values or any(map(str.isspace, values)))

@@ -16,3 +16,6 @@ class Effort:
     pages: int = 0  #: of messages that were read; of an export, files
     paced: float = 0.0  #: seconds waited for the pace
     seconds: float = 0.0  #: in all
+    confirmed: bool | None = None  #: whether the vendor confirmed the count of the rows; None: not asked
+    outside: int = 0  #: messages sent far outside of the window
+    replaced: int = 0  #: characters that could not be kept and were replaced by U+FFFD

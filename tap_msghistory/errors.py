@@ -9,6 +9,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+_REFUSALS = frozenset({400, 410, 416, 422})
+
 
 class TapError(Exception):
     """A failure that explains itself: reported as one line, without a traceback, exit code 1."""
@@ -21,6 +23,11 @@ class ApiError(TapError):
         """Keep the status with which a request was refused, None where none was."""
         super().__init__(message)
         self.status = status
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server will never serve this request, such as one beyond its retention period."""
+        return self.status in _REFUSALS
 
 
 class UnclearError(ApiError):

@@ -1,7 +1,8 @@
 """One canonical record a message, whatever spelling the vendor uses.
 
 What a record is stands in `schemas/*.json`. Beside a property, `x-spellings` lists the other names under
-which the vendors' pages show it, and `x-joined` marks a string that may come as a list of strings.
+which the vendors' pages show it, `x-joined` marks a string that may come as a list of strings, and
+`x-identifier` an identifier, which is the same in digits and as a number.
 """
 
 from __future__ import annotations
@@ -32,10 +33,29 @@ NoneType = type(None)  # in types from Python 3.10 on, but not for mypy's eyes
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message that cannot be shaped, whole."""
+    """A message that no record can hold, whole."""
 
     row: Row
     reason: str
+    #: What stays the same when the message is read again; None: the row itself.
+    identity: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How records are told apart, by property names.
+
+    `key` is the primary key in a warehouse. Where senders choose identifiers, different messages may share
+    one: `message` are the properties that also distinguish those.
+    """
+
+    key: tuple[str, ...]
+    message: tuple[str, ...]
+
+    @property
+    def keys_may_be_shared(self) -> bool:
+        """Whether different messages may have the same key."""
+        return self.key != self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +99,21 @@ class Shaper:
         *,
         sent_at: str,
         assume_timezone: tzinfo,
+        key: tuple[str, ...] = ("messageId",),
         id_fallback: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        """Name the property that holds the send time, and the one that may stand for `messageId`."""
+        """Name the property that holds the send time, the key, and what may stand for `messageId`.
+
+        `defaults` are the values of properties that a row may lack.
+        """
         self._declared = {name: it for name, it in schema["properties"].items() if name != EXTRA_FIELDS}
         self._empty = dict.fromkeys(schema["properties"])
         self._spellings = _spellings(self._declared)
         self.sent_at = sent_at
         self.id_fallback = id_fallback
+        self.key = key
+        self._defaults = dict(defaults or {})
         self.moments = Moments(assume_timezone)
         self._layout = lru_cache(maxsize=4096)(self._lay_out)
 
@@ -106,12 +133,14 @@ class Shaper:
                 extra[key] = row[key]
         if extra:
             record[EXTRA_FIELDS] = extra
-        if record["messageId"] is None and self.id_fallback:
+        if self.id_fallback and is_blank(record["messageId"]):
             record["messageId"] = record[self.id_fallback]
-        if record["messageId"] is None:
-            return Rejected(row, "no readable messageId")
-        if record[self.sent_at] is None:
-            return Rejected(row, f"no readable {self.sent_at}")
+        for name, value in self._defaults.items():
+            if is_blank(record[name]):
+                record[name] = value
+        for name in (*self.key, self.sent_at):
+            if is_blank(record[name]):
+                return Rejected(row, f"no readable {name}")
         return record
 
     def _lay_out(self, keys: tuple[str, ...], types: tuple[type, ...]) -> _Layout:
@@ -150,7 +179,7 @@ class Shaper:
         if declaration.get("x-joined") and type_ is list:
             return _joined_string
         wanted = json_type(declaration)
-        if name in {"messageId", self.id_fallback} and (wanted, type_) in _ID_CONVERSIONS:
+        if declaration.get("x-identifier") and (wanted, type_) in _ID_CONVERSIONS:
             return _ID_CONVERSIONS[wanted, type_]
         conversions: dict[tuple[str, type], Convert] = {
             ("string", str): _as_it_is,
@@ -170,6 +199,11 @@ def _spellings(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int
     }
     folded = {key.lower(): (rank + len(exact), name) for key, (rank, name) in exact.items()}
     return folded | exact
+
+
+def is_blank(value: Any) -> bool:
+    """Return whether a value identifies nothing: null, or text without a visible character."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _as_it_is(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Puts any number of messages in order on disk: what is in memory does not grow with them.
+"""Puts any number of messages in order on disk: memory does not grow with them.
 
 SQLite's private temporary database is a file that only this user can read, and that has no name from the
 start, so that nothing is left of it whatever ends the tap.
@@ -9,68 +9,92 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from tap_msghistory.errors import TapError
 
 _SET_UP = """
 PRAGMA journal_mode = OFF;
 PRAGMA temp_store = FILE;
-CREATE TABLE messages (sent_at TEXT, id TEXT, record BLOB);
+CREATE TABLE messages (sent_at TEXT, id, rest TEXT, key BLOB, record BLOB);
 CREATE TABLE rejected (message BLOB PRIMARY KEY, reason TEXT);
 BEGIN;
 """
 _DROP_OLDER_VERSIONS = """
-DELETE FROM messages WHERE rowid NOT IN (SELECT max(rowid) FROM messages GROUP BY id)
+DELETE FROM messages WHERE rowid NOT IN (SELECT max(rowid) FROM messages GROUP BY key, rest);
 """
 
-Message = tuple[str, str, bytes]  # send time, id, record
+
+class Message(NamedTuple):
+    """A record with what it is ordered by, and what tells it from others."""
+
+    sent_at: str
+    id: Any  #: integer or text
+    rest: str  #: the other properties of its identity
+    key: bytes  #: the primary key
+    record: bytes
+
+
 Rejection = tuple[bytes, str]  # message, reason
 
 
 class SpoolError(TapError):
-    """The disk takes no more."""
+    """The temporary database cannot be written or read."""
 
 
 class Spool:
-    """Takes messages in any order and gives them back in send order. For one thread at a time."""
+    """Takes messages in any order and gives them back in send order. For one thread at a time.
+
+    All methods raise `SpoolError`.
+    """
 
     def __init__(self) -> None:
-        """Be empty."""
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         with _on_disk():
             self._database.executescript(_SET_UP)
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Take messages; of several with the same id, the last. Raises `SpoolError`, as all here do."""
+        """Take messages; of several versions of one, the last counts."""
         with _on_disk():
-            self._database.executemany("INSERT INTO messages VALUES (?, ?, ?)", messages)
+            self._database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", messages)
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Take messages that cannot be shaped, each once."""
+        """Take rejected messages, each once."""
         with _on_disk():
             self._database.executemany("INSERT OR REPLACE INTO rejected VALUES (?, ?)", rejections)
 
     def finish(self) -> None:
-        """Be done with taking."""
+        """Drop older versions; nothing can be added afterwards."""
         with _on_disk():
             self._database.execute(_DROP_OLDER_VERSIONS)
 
-    def sent_before(self, moment: str) -> Iterator[Message]:
-        """Yield the messages sent before a moment, by send time and then id."""
+    def messages(self) -> Iterator[Message]:
+        """Yield the messages by send time, then identifier."""
         with _on_disk():
-            yield from self._database.execute(
-                "SELECT * FROM messages WHERE sent_at < ? ORDER BY sent_at, id", (moment,)
+            yield from map(
+                Message._make, self._database.execute("SELECT * FROM messages ORDER BY sent_at, id, rest")
             )
 
-    def sent_since(self, moment: str) -> Iterator[Message]:
-        """Yield the others."""
+    def shared_keys(self) -> set[bytes]:
+        """Return the keys that several messages have."""
         with _on_disk():
-            yield from self._database.execute(
-                "SELECT * FROM messages WHERE sent_at >= ? ORDER BY sent_at, id", (moment,)
-            )
+            rows = self._database.execute("SELECT key FROM messages GROUP BY key HAVING count(*) > 1")
+            return {key for (key,) in rows}
+
+    def send_times(self) -> list[str]:
+        """Return all send times in order."""
+        with _on_disk():
+            rows = self._database.execute("SELECT sent_at FROM messages ORDER BY sent_at")
+            return [sent_at for (sent_at,) in rows]
+
+    def first_and_last(self) -> tuple[str, str] | None:
+        """Return the first and the last send time; None if there are no messages."""
+        with _on_disk():
+            first, last = self._database.execute("SELECT min(sent_at), max(sent_at) FROM messages").fetchone()
+        return None if first is None else (first, last)
 
     def rejected(self) -> Iterator[Rejection]:
-        """Yield what cannot be shaped."""
+        """Yield the rejected messages."""
         with _on_disk():
             yield from self._database.execute("SELECT * FROM rejected")
 
@@ -89,6 +113,6 @@ def _on_disk() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise SpoolError(
-            f"Exported messages are put in order on disk, which fails ({error}): make room, or set TMPDIR "
+            f"Messages are put in order on disk, which fails ({error}): make room, or set TMPDIR "
             "to a directory that has it"
         ) from None

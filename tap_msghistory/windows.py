@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from itertools import pairwise
 
-from tap_msghistory.timestamps import MILLISECOND, floor
+from tap_msghistory.timestamps import MILLISECOND, floor, to_text
 
 #: edna refuses a range of more than 366 days; a day is left for bounds that a request widens.
 MAX_SPAN = timedelta(days=365)
@@ -45,11 +45,10 @@ class Size(Enum):
 
 
 class Order(Enum):
-    """In which order of send time a server answers."""
+    """The order of send time in which a server lists rows."""
 
     OLDEST_FIRST = "oldest first"
     NEWEST_FIRST = "newest first"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,10 @@ class Window:
         """Whether two windows of at least a millisecond can be made of it."""
         return self.end - self.start >= 2 * MILLISECOND
 
+    def describe(self) -> str:
+        """Return what a window is called in logs and errors."""
+        return f"{to_text(self.start)} to {to_text(self.end)}"
+
     def share(self, at: datetime, order: Order) -> float:
         """Return which part of the window comes before the row sent `at`, as the server orders rows."""
         before = self.end - at if order is Order.NEWEST_FIRST else at - self.start
@@ -78,27 +81,30 @@ class Window:
         bounds = [*(floor(self.start + step * number) for number in range(count)), self.end]
         return [replace(self, start=start, end=end) for start, end in pairwise(bounds)]
 
-    def split(self, at: datetime | None, order: Order) -> list[Window]:
-        """Cut at `at`, the send time of the row at which the window is full.
+    def separates(self, at: datetime, order: Order) -> bool:
+        """Return whether a cut at the send time of a row leaves parts on both sides of that row."""
+        return self.start < self._cut(at, order) < self.end
 
-        The server's order says on which side of that row the part lies that fits. Where `at` is of no use,
-        the window is halved.
+    def split(self, at: datetime, order: Order) -> list[Window]:
+        """Cut at the send time of the row at which the window is full; `separates` must hold.
+
+        The part that fits lies on the side of that row that the server lists first.
         """
-        if at is None or at > self.end or (at < self.start and order is not Order.OLDEST_FIRST):
-            return self.parts(2)
-        older = newer = Size.UNKNOWN
         if order is Order.OLDEST_FIRST:
-            # The rows that share its millisecond may be many: they come behind the cut.
-            at, older, newer = at - MILLISECOND, Size.FITS, Size.LARGE
-        elif order is Order.NEWEST_FIRST:
-            # Such a cut is the last one of all. If the whole is as dense, it is cut into stretches of a few
-            # cuts each: before the oldest is read, the others need not be asked for theirs.
+            older, newer = Size.FITS, Size.LARGE
+        else:
+            # Newest-first probes cut from the end. A window that is dense throughout is cut in advance into
+            # stretches of a few cuts each, so that the oldest can be read before the others are probed.
             count = (self.end - self.start) // max(_CUTS_A_STRETCH * (self.end - at), MILLISECOND)
             if count > 1:
                 return [replace(it, size=Size.LARGE) for it in self.parts(min(count, _MOST_STRETCHES))]
             older, newer = Size.LARGE, Size.FITS
-        at = min(max(at, self.start + MILLISECOND), self.end - MILLISECOND)
-        return [replace(self, end=at, size=older), replace(self, start=at, size=newer)]
+        cut = self._cut(at, order)
+        return [replace(self, end=cut, size=older), replace(self, start=cut, size=newer)]
+
+    def _cut(self, at: datetime, order: Order) -> datetime:
+        # The rows that share the millisecond may be many: oldest first, they come behind the cut.
+        return at - MILLISECOND if order is Order.OLDEST_FIRST else at
 
 
 @dataclass(frozen=True, slots=True)

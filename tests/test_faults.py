@@ -62,7 +62,7 @@ def test_a_silently_capped_page_truncates_nothing(filled, cap, skip):
     filled.faults.page_cap_skip = skip
     assert_all_arrive_once(filled, sync(config(filled)))
     messages = len(filled.edna) + sum(map(len, filled.gateway.values()))
-    assert len(filled.journal.requests) <= messages / cap + 20
+    assert len(filled.journal.requests) <= 1.3 * messages / cap + 20
 
 
 @pytest.mark.parametrize(("endless", "says"), [("repeat", "again and again"), ("empty", "empty page")])

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Protocol
 
 from tap_msghistory.windows import Order, Window
 
+#: The statuses of a page: 204 is one without rows.
+PAGE_STATUSES = frozenset({200, 204})
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -43,19 +46,17 @@ class HistoryApi(Protocol):
 
     vendor: ClassVar[str]  #: the vendor's name, for people
     complaints: ClassVar[tuple[Complaint, ...]]  #: its documented errors
-    probes_like_pages: ClassVar[bool]  #: whether a probe counts rows in the order of the pages
+    rows_member: ClassVar[str]  #: the member of an answer that holds the rows, if it is an object
+    probe_order: ClassVar[Order | None]  #: the order of the rows that a probe counts; None: not documented
 
     def page_request(self, window: Window, start: int, limit: int) -> Request:
         """Return the request for a page; `start` counts rows or pages, as the API does."""
 
     def probe_request(self, window: Window, index: int) -> Request:
-        """Return a request for very few rows, from about the `index`-th of a window on."""
-
-    def probe_order(self, times: list[str]) -> Order:
-        """Return in which order the server answers, judged by the send times of a probe's rows."""
+        """Return a request for very few rows, the first of which is about the `index`-th of a window."""
 
     def answer_type(self, row_type: type) -> Any:
         """Return the type of a whole answer whose rows are of `row_type`, for msgspec."""
 
     def page(self, answer: Any) -> Page:
-        """Take the rows out of an answer of that type."""
+        """Return the rows of an answer of that type. Raises `UnexpectedAnswerError` where it has none."""

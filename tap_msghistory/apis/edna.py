@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tap_msghistory.apis.base import Complaint, Page, Request
+from tap_msghistory.apis.base import PAGE_STATUSES, Complaint, Page, Request
+from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Order, Window
 
@@ -24,7 +25,8 @@ class EdnaHistory:
     filters: Mapping[str, Any] = field(default_factory=dict)
 
     vendor: ClassVar[str] = "edna"
-    probes_like_pages: ClassVar[bool] = False
+    rows_member: ClassVar[str] = "content"
+    probe_order: ClassVar[Order | None] = Order.OLDEST_FIRST
     complaints: ClassVar[tuple[Complaint, ...]] = (
         Complaint(401, "Api key not found", "check edna_api_key"),
         Complaint(401, "", "check edna_api_key"),
@@ -38,7 +40,7 @@ class EdnaHistory:
     )
 
     def page_request(self, window: Window, start: int, limit: int) -> Request:
-        """Ask for a page; `start` is the number of rows skipped.
+        """Return the request for a page; `start` is the number of rows to skip.
 
         Sorted by `messageId`, which never changes: a status or a time that moves while pages are being
         read moves no row to another page.
@@ -46,20 +48,19 @@ class EdnaHistory:
         return self._request(window, start, limit, "messageId")
 
     def probe_request(self, window: Window, index: int) -> Request:
-        """Ask for the `index`-th row by send time."""
+        """Return the request for the `index`-th row by send time."""
         return self._request(window, index, 1, "sentOrReceivedAt")
-
-    def probe_order(self, times: list[str]) -> Order:  # noqa: ARG002
-        """Return the order that a probe asks for."""
-        return Order.OLDEST_FIRST
 
     def answer_type(self, row_type: type) -> Any:
         """Return the type of `{"content": [...], "hasNext": bool}`."""
-        return msgspec.defstruct("EdnaAnswer", [("content", list[row_type]), ("hasNext", bool)])  # type: ignore[valid-type]
+        rows = list[row_type] | None  # type: ignore[valid-type]
+        return msgspec.defstruct("EdnaAnswer", [("content", rows), ("hasNext", bool | None, None)])
 
     def page(self, answer: Any) -> Page:
-        """Take the rows out of an answer."""
-        return Page(answer.content, answer.hasNext)
+        """Return the rows of an answer; `content: null` with nothing more to come is an empty page."""
+        if answer.content is None and answer.hasNext:
+            raise UnexpectedAnswerError("there is more to come, but no list of messages")
+        return Page(answer.content or [], answer.hasNext)
 
     def _request(self, window: Window, offset: int, limit: int, sort_by: str) -> Request:
         body = {
@@ -72,4 +73,4 @@ class EdnaHistory:
             "limit": limit,
             "sort": [{"property": sort_by, "direction": "ASC"}],
         }
-        return Request("POST", f"{self.base_url}/api/messages/history", json=body)
+        return Request("POST", f"{self.base_url}/api/messages/history", json=body, success=PAGE_STATUSES)

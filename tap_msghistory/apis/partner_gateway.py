@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tap_msghistory.apis.base import Complaint, Page, Request
+from tap_msghistory.apis.base import PAGE_STATUSES, Complaint, Page, Request
+from tap_msghistory.errors import UnexpectedAnswerError
 from tap_msghistory.timestamps import MILLISECOND, to_text
 from tap_msghistory.windows import Order, Window
 
@@ -26,7 +27,8 @@ class PartnerGatewayHistory:
     status: str | None = None
 
     vendor: ClassVar[str] = "the partner gateway"
-    probes_like_pages: ClassVar[bool] = True
+    rows_member: ClassVar[str] = "messages"
+    probe_order: ClassVar[Order | None] = None  # not documented
     complaints: ClassVar[tuple[Complaint, ...]] = (
         Complaint(
             401,
@@ -39,7 +41,7 @@ class PartnerGatewayHistory:
     )
 
     def page_request(self, window: Window, start: int, limit: int) -> Request:
-        """Ask for a page; `start` is the number of pages of `limit` rows before it."""
+        """Return the request for a page; `start` is the number of pages of `limit` rows before it."""
         params: dict[str, str | int] = {
             "channel": self.channel,
             # Documented as inclusive; should the server leave both bounds out, nothing is lost either.
@@ -51,23 +53,20 @@ class PartnerGatewayHistory:
         if self.status:
             params["status"] = self.status
         url = f"{self.base_url}/partner-gateway/v1/messages/history"
-        return Request("GET", url, params=params)
+        return Request("GET", url, params=params, success=PAGE_STATUSES)
 
     def probe_request(self, window: Window, index: int) -> Request:
-        """Ask for a few rows: their times tell in which order the server answers."""
+        """Return the request for a few rows, the `index`-th among them."""
         return self.page_request(window, index // _PROBE_ROWS, _PROBE_ROWS)
-
-    def probe_order(self, times: list[str]) -> Order:
-        """Compare the first row's send time with the last's: the vendor documents no order."""
-        if not times or times[0] == times[-1]:
-            return Order.UNKNOWN
-        return Order.OLDEST_FIRST if times[0] < times[-1] else Order.NEWEST_FIRST
 
     def answer_type(self, row_type: type) -> Any:
         """Return the type of an array (the reference) or of `{"messages": [...]}` (the worked example)."""
-        rows = list[row_type]  # type: ignore[valid-type]
+        rows = list[row_type] | None  # type: ignore[valid-type]
         return rows | msgspec.defstruct("GatewayAnswer", [("messages", rows)])
 
     def page(self, answer: Any) -> Page:
-        """Take the rows out of an answer."""
-        return Page(answer if isinstance(answer, list) else answer.messages)
+        """Return the rows of an answer."""
+        rows = answer if isinstance(answer, list) else answer and answer.messages
+        if rows is None:
+            raise UnexpectedAnswerError("it has no list of messages")
+        return Page(rows)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
 from threading import Event
 from typing import Any, ClassVar, TypeVar
 
-import msgspec
-
 from tap_msghistory.account import Account
+from tap_msghistory.boundaries import BoundaryDeduplicator
 from tap_msghistory.client import Client
 from tap_msghistory.effort import Effort
 from tap_msghistory.readahead import Read, read_in_order
-from tap_msghistory.reader import Batch
-from tap_msghistory.records import Shaper
+from tap_msghistory.records import Identity, Shaper
+from tap_msghistory.window_rows import Batch, Layout
 from tap_msghistory.windows import MAX_SPAN, Window
 
 T = TypeVar("T")
@@ -34,24 +34,6 @@ class Watch:
     idle: Callable[[], None] = _do_nothing  #: called about once a second while there is nothing to hand over
 
 
-class _Seam:
-    """Where two windows meet: they share an instant, so a server may give its messages to both."""
-
-    def __init__(self) -> None:
-        self._ids: set[Any] = set()
-        self._rejected: set[bytes] = set()
-
-    def leave_out(self, batch: Batch) -> None:
-        """Take out of a batch what the window before had, and keep what the next may have too."""
-        ids = {it.messageId for it in batch.records}
-        if not self._ids.isdisjoint(ids):
-            batch.records = [it for it in batch.records if it.messageId not in self._ids]
-        rejected = {msgspec.json.encode(it.row): it for it in batch.rejected}
-        batch.rejected = [it for row, it in rejected.items() if row not in self._rejected]
-        if batch.ends_window:
-            self._ids, self._rejected = ids, {*rejected}
-
-
 class MessageHistory(abc.ABC):
     """The messages of one stream in one account."""
 
@@ -59,6 +41,8 @@ class MessageHistory(abc.ABC):
     schema: Mapping[str, Any]
     #: The property that holds the send time.
     sent_at: ClassVar[str]
+    #: What tells messages apart, in the vendor's rows and in a warehouse.
+    identity: ClassVar[Identity]
     #: The property that may stand for a missing messageId.
     id_fallback: ClassVar[str | None] = None
     #: How long a window may be.
@@ -71,6 +55,11 @@ class MessageHistory(abc.ABC):
     def __init__(self, account: Account) -> None:
         """Read nothing yet."""
         self.account = account
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The values of properties that a row may lack."""
+        return {}
 
     @property
     @abc.abstractmethod
@@ -89,21 +78,30 @@ class MessageHistory(abc.ABC):
         `begins_at_seam`: somebody else reads up to where the first window starts, and has what both have.
         Raises `TapError`.
         """
-        seam = _Seam()
+        boundaries = BoundaryDeduplicator(self.layout)
         if begins_at_seam:
             for batch in self.read_windows([replace(windows[0], end=windows[0].start)], Watch()):
-                seam.leave_out(batch)
+                boundaries.leave_out(batch)
         for batch in self.read_windows(windows, watch or Watch()):
-            seam.leave_out(batch)
+            boundaries.leave_out(batch)
             yield batch
 
     def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
         """Return about how many messages a window holds; None where that cannot be asked."""
         return None
 
-    def check_access(self) -> bool:
-        """Return whether a request has shown that the credentials work; False: none tells but reading."""
-        return False
+    @abc.abstractmethod
+    def sample(self, window: Window) -> list[Any]:
+        """Return a few records of a window, from one small request that shows that the credentials work."""
+
+    def shows(self, moment: datetime) -> bool:  # noqa: ARG002
+        """Return whether the vendor serves requests for the messages of a moment; True if unknown."""
+        return True
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The columns of the records, and what tells records apart."""
+        return Layout(self.schema, identity=self.identity, sent_at=self.sent_at)
 
     def get_shaper(self) -> Shaper:
         """Return what makes records of the vendor's rows."""
@@ -111,7 +109,9 @@ class MessageHistory(abc.ABC):
             self.schema,
             sent_at=self.sent_at,
             assume_timezone=self.account.settings.assume_timezone,
+            key=self.identity.key,
             id_fallback=self.id_fallback,
+            defaults=self.defaults,
         )
 
     @staticmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.histories.paged import PagedHistory
 from tap_msghistory.paginators import OffsetPaginator
+from tap_msghistory.records import Identity
 from tap_msghistory.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class EdnaMessages(PagedHistory):
     name = "edna_history"
     schema = SCHEMAS.get_schema("edna_message")
     sent_at = "sentOrReceivedAt"
+    #: Identifiers of incoming and outgoing messages are independent of each other.
+    identity = Identity(key=("messageId", "direction"), message=("messageId", "direction"))
 
     @cached_property
     def api(self) -> EdnaHistory:
@@ -41,9 +44,15 @@ class EdnaMessages(PagedHistory):
         """The client that holds edna_api_key."""
         return self.account.edna_client
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """A row without a direction has the one that is filtered by."""
+        direction = self.account.config.get("edna_direction")
+        return {"direction": direction} if direction else {}
+
     def get_new_paginator(self) -> OffsetPaginator:
-        """Go on until edna says that there is no more."""
-        return OffsetPaginator(self.account.config["page_size"])
+        """Return a paginator that skips rows."""
+        return OffsetPaginator()
 
     @property
     def _subscriber_filter(self) -> dict[str, Any] | None:

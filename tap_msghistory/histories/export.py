@@ -12,15 +12,17 @@ from tap_msghistory.effort import Effort
 from tap_msghistory.exports.csv_rows import CsvRows
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE, ExportJobs, Patience
-from tap_msghistory.exports.reader import ExportReader, batches
+from tap_msghistory.exports.reader import ExportReader
 from tap_msghistory.histories.base import MessageHistory, Watch
-from tap_msghistory.reader import Batch
-from tap_msghistory.records import record_type
+from tap_msghistory.records import Identity
 from tap_msghistory.schemas import SCHEMAS
+from tap_msghistory.window_rows import Batch
 from tap_msghistory.windows import Window
 
 if TYPE_CHECKING:
     from tap_msghistory.client import Client
+
+_SCHEMA = SCHEMAS.get_schema("partner_gateway_message")
 
 
 class ExportedMessages(MessageHistory):
@@ -29,12 +31,21 @@ class ExportedMessages(MessageHistory):
     name = "partner_gateway_history_export"
     by_default = False
     schema: Mapping[str, Any] = {
-        **SCHEMAS.get_schema("partner_gateway_message"),
+        **_SCHEMA,
+        "required": [*_SCHEMA["required"], "channel"],
+        "properties": {
+            **_SCHEMA["properties"],
+            "channel": {**_SCHEMA["properties"]["channel"], "type": ["string"]},
+        },
         "description": "Messages of all channels, by the partner gateway's CSV export: only those that were "
         "sent through the API. Messages of campaigns and of the web console are left out.",
     }
     sent_at = "sendDate"
     id_fallback = "customerMessageId"
+    #: A file mixes channels, each of which has identifiers of its own, chosen by senders.
+    identity = Identity(
+        key=("messageId", "channel"), message=("messageId", "channel", "destination", "sendDate")
+    )
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
     #: Where no answer tells whose a job is, one process could take another's for its own.
@@ -62,10 +73,10 @@ class ExportedMessages(MessageHistory):
             patience=self.patience,
         )
 
-    def check_access(self) -> bool:
-        """List jobs: to see that the credentials work need not cost a job, nor the user minutes."""
+    def sample(self, window: Window) -> list[Any]:  # noqa: ARG002
+        """Return nothing; listing jobs shows that the credentials work without queueing one."""
         self.jobs.listed(Effort())
-        return True
+        return []
 
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Have up to `export_concurrency` jobs at once, and yield a window's messages in several batches."""
@@ -76,7 +87,7 @@ class ExportedMessages(MessageHistory):
             downloader=Downloader(timeout=settings.request_timeout),
             rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.sent_at}]),
             shaper=self.get_shaper(),
+            layout=self.layout,
         )
-        record = record_type(self.schema, extra_fields=dict[str, Any] | None)
         for export in self.side_by_side(windows, reader.read, settings.export_concurrency, watch):
-            yield from batches(export, record)
+            yield from export.batches()

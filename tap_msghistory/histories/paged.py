@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.effort import Effort
+from tap_msghistory.errors import ApiError
 from tap_msghistory.histories.base import MessageHistory, Watch
-from tap_msghistory.reader import Batch, Paginator, WindowReader
-from tap_msghistory.windows import Window
+from tap_msghistory.paginators import Paginator
+from tap_msghistory.reader import WindowReader
+from tap_msghistory.timestamps import MILLISECOND
+from tap_msghistory.window_rows import Batch
+from tap_msghistory.windows import Reason, Window
 
 if TYPE_CHECKING:
     from tap_msghistory.apis.base import HistoryApi
+
+#: Rows of the page that shows that credentials work.
+_SAMPLE_ROWS = 10
 
 
 class PagedHistory(MessageHistory):
@@ -30,17 +38,39 @@ class PagedHistory(MessageHistory):
         """Return a paginator for one window."""
 
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
-        """Read up to `concurrency` windows at once, and yield a batch a window."""
+        """Read up to `concurrency` windows at once; a window that is held in memory is one batch."""
         concurrency = self.account.settings.concurrency
-        yield from self.side_by_side(windows, self._reader.read, concurrency, watch)
+        for contents in self.side_by_side(windows, self._reader.read, concurrency, watch):
+            yield from contents.batches()
 
     def estimate(self, window: Window, effort: Effort) -> float:
         """Return about how many messages a window holds."""
         return self._reader.estimate(window, effort)
 
+    def sample(self, window: Window) -> list[Any]:
+        """Return the records of one small page."""
+        return self._reader.sample(window, _SAMPLE_ROWS, Effort()).records
+
+    def shows(self, moment: datetime) -> bool:
+        """Return whether a small request for the messages of a moment is served. Raises `ApiError`."""
+        try:
+            self._reader.sample(Window(moment - MILLISECOND, moment, Reason.NEW), 1, Effort())
+        except ApiError as error:
+            if error.is_refusal:
+                return False
+            raise
+        return True
+
     @cached_property
     def _reader(self) -> WindowReader:
-        decoder = PageDecoder(api=self.api, schema=self.schema, shaper=self.get_shaper())
+        decoder = PageDecoder(
+            api=self.api, schema=self.schema, shaper=self.get_shaper(), identity=self.identity
+        )
         return WindowReader(
-            api=self.api, client=self.client, decoder=decoder, paginator=self.get_new_paginator
+            api=self.api,
+            client=self.client,
+            decoder=decoder,
+            layout=self.layout,
+            page_size=self.account.config["page_size"],
+            paginator=self.get_new_paginator,
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
 from tap_msghistory.histories.paged import PagedHistory
-from tap_msghistory.paginators import LongestPage, PageNumberPaginator
+from tap_msghistory.paginators import PageNumberPaginator
+from tap_msghistory.records import Identity
 from tap_msghistory.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ class PartnerGatewayMessages(PagedHistory):
     schema = SCHEMAS.get_schema("partner_gateway_message")
     sent_at = "sendDate"
     id_fallback = "customerMessageId"
+    #: Senders choose identifiers, and may give one to several messages.
+    identity = Identity(key=("messageId",), message=("messageId", "destination", "sendDate"))
 
     def __init__(self, account: Account, channel: str) -> None:
         """Take one of `CHANNELS`."""
         super().__init__(account)
         self.name = f"partner_gateway_history_{channel.lower()}"
         self._channel = channel
-        self._longest_page = LongestPage()
 
     @cached_property
     def api(self) -> PartnerGatewayHistory:
@@ -47,5 +49,5 @@ class PartnerGatewayMessages(PagedHistory):
         return self.account.partner_gateway_client
 
     def get_new_paginator(self) -> PageNumberPaginator:
-        """Go on until a page is short, and not because the server caps its pages."""
-        return PageNumberPaginator(self.account.config["page_size"], self._longest_page)
+        """Return a paginator that counts pages."""
+        return PageNumberPaginator()

@@ -66,7 +66,7 @@ def edna_incoming(number: int) -> Kind:
     if channel == "WHATSAPP" and number % 2 == 0:
         fields["content"] = texts.flow_answered(texts.NAMES[number % len(texts.NAMES)])
     if number % 3 == 0:
-        fields["externalRequestId"] = 900_000 + number
+        fields["externalRequestId"] = f"order-{900_000 + number}"
     return Kind(channel, "IN", texts.REPLIES, INCOMING, fields)
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyspark.sql import types
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.reader import Batch
 from tap_msghistory.records import Rejected, json_type
+from tap_msghistory.window_rows import Batch
 
 ACCOUNT = "account"
 REJECTED = "rejected"

@@ -35,7 +35,7 @@ class Piece:
     @property
     def sized(self) -> Window:
         """The window, with what is known of its size. Where that is wrong, its reader finds out."""
-        return replace(self.window, size=Size.FITS if self.messages <= CAPACITY else Size.LARGE)
+        return replace(self.window, size=Size.UNKNOWN if self.messages <= CAPACITY else Size.LARGE)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from singer_sdk import Stream
@@ -17,11 +17,13 @@ from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_msghistory import bookmarks
-from tap_msghistory.errors import TapError
+from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.histories.base import Watch
 from tap_msghistory.output import Writer
+from tap_msghistory.progress import StreamProgress
 from tap_msghistory.streams import shortcut
 from tap_msghistory.timestamps import floor, now, to_text
+from tap_msghistory.window_rows import Batch
 from tap_msghistory.windows import Bookmark, Window, advance, plan
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ class Plan(NamedTuple):
 class MessageHistoryStream(Stream):
     """A message history as a Singer stream."""
 
-    primary_keys: ClassVar[tuple[str, ...]] = ("messageId",)
     is_sorted = True
 
     #: The tap's records are of their schema's types, and have no other fields, as they are shaped.
@@ -55,6 +56,7 @@ class MessageHistoryStream(Stream):
         """Emit `history`. The replication key is its send time, whatever a catalog says."""
         super().__init__(tap, schema=dict(history.schema), name=history.name)
         self.history = history
+        self.primary_keys = history.identity.key
         self.replication_key = history.sent_at
         self.selected_by_default = history.by_default
         # Errors that explain themselves are reported once, by the command.
@@ -123,14 +125,16 @@ class MessageHistoryStream(Stream):
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
-        if self.ABORT_AT_RECORD_COUNT is not None and self.history.check_access():
-            return  # --test
         bookmark, until, windows = self.planned()
+        if self.ABORT_AT_RECORD_COUNT is not None:  # --test
+            if windows:
+                yield self.history.sample(windows[-1])
+            return
         progress = self._tap.progress.begin(self.name, windows)
         watch = Watch(self._tap.progress.begin_effort, self._tap.check_output)
         messages = rejected = 0
-        for batch in self.history.read(windows, watch):
-            window, effort = batch.window, batch.effort
+        for batch in self._read_windows(windows, watch, until):
+            window = batch.window
             if batch.rejected:
                 rejected += len(batch.rejected)
                 self._tap.rejected_messages.write(self.name, batch.rejected)
@@ -141,17 +145,60 @@ class MessageHistoryStream(Stream):
             if not batch.ends_window:
                 continue
             progress.add_window(window, rejected)
-            self._tap.sync_windows.write(self.name, window, effort, messages=messages, rejected=rejected)
+            self._tap.sync_windows.write(self.name, batch, messages=messages, rejected=rejected)
             messages = rejected = 0
             bookmark = advance(bookmark, window, until, self._tap.account.settings.schedule)
             self._write_bookmark(bookmark)
         progress.ended = self._tap.progress.clock()
+        self._warn_of_findings(progress)
+
+    def _read_windows(self, windows: list[Window], watch: Watch, until: datetime) -> Iterator[Batch]:
+        """Yield the windows' batches. A window that is read again may be refused, a new one may not.
+
+        Raises `ApiError`, which names `start_date` if it is the range that the vendor refuses.
+        """
+        served = False
+        try:
+            for batch in self.history.read(windows, watch):
+                if batch.refusal is not None:
+                    served = served or self.history.shows(until)
+                    if not served:
+                        raise batch.refusal
+                    self.logger.warning(
+                        "The vendor refuses to show %s again, from %s (%s). It may be beyond its retention "
+                        "period: shorten revisit_after or lookback",
+                        self.name,
+                        batch.window.describe(),
+                        batch.refusal,
+                    )
+                yield batch
+        except ApiError as error:
+            if not (error.is_refusal and (served or self.history.shows(until))):
+                raise
+            raise ApiError(
+                f"{error}. The vendor shows newer messages: what is to be read next may be beyond its "
+                "retention period. Set start_date to where its history begins",
+                error.status,
+            ) from error
+
+    def _warn_of_findings(self, progress: StreamProgress) -> None:
+        """Report once what the windows of a run have shown."""
         if progress.rejected:
             self.logger.warning(
                 "%d messages of %s could not be shaped; %s",
                 progress.rejected,
                 self.name,
                 self._tap.rejected_messages.whereabouts,
+            )
+        if outside := sum(effort.outside for effort in progress.efforts):
+            self.logger.warning(
+                "%d messages of %s were sent more than two days outside of the range that was asked for",
+                outside,
+                self.name,
+            )
+        if replaced := sum(effort.replaced for effort in progress.efforts):
+            self.logger.warning(
+                "%d characters of %s could not be kept and were replaced by U+FFFD", replaced, self.name
             )
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:

@@ -8,11 +8,10 @@ from uuid import uuid4
 
 from singer_sdk.schema.source import StreamSchema
 
-from tap_msghistory.effort import Effort
 from tap_msghistory.schemas import SCHEMAS
 from tap_msghistory.streams.side import SideStream
 from tap_msghistory.timestamps import now, to_text
-from tap_msghistory.windows import Window
+from tap_msghistory.window_rows import Batch
 
 
 class SyncWindowsStream(SideStream):
@@ -27,8 +26,9 @@ class SyncWindowsStream(SideStream):
         """What the rows of this run share, and those of no other have."""
         return str(uuid4())
 
-    def write(self, stream: str, window: Window, effort: Effort, *, messages: int, rejected: int) -> None:
-        """Emit the row of a window of `stream`, all of which has been emitted."""
+    def write(self, stream: str, batch: Batch, *, messages: int, rejected: int) -> None:
+        """Emit the row of the window of `stream` that `batch` ends, all of which has been emitted."""
+        window, effort = batch.window, batch.effort
         self.write_record(
             {
                 "runId": self.run_id,
@@ -42,6 +42,8 @@ class SyncWindowsStream(SideStream):
                 "requests": effort.requests,
                 "retries": effort.retries,
                 "seconds": round(effort.seconds, 3),
+                "confirmed": effort.confirmed,
+                "refused": batch.refusal is not None,
                 "readAt": to_text(now()),
             }
         )

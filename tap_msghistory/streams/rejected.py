@@ -51,7 +51,8 @@ class RejectedMessagesStream(SideStream):
 
 
 def _record(stream: str, rejected: Rejected) -> dict[str, Any]:
-    content = msgspec.json.encode([stream, rejected.row], order="sorted")
+    identity = rejected.row if rejected.identity is None else rejected.identity
+    content = msgspec.json.encode([stream, identity], order="sorted")
     return {
         "rejectionId": hashlib.sha256(content).hexdigest(),
         "stream": stream,

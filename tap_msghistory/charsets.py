@@ -1,0 +1,19 @@
+"""Character sets that responses declare."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Mapping
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s"';]+)""", re.IGNORECASE)
+
+
+def charset_of(headers: Mapping[str, str]) -> str | None:
+    """Return the codec of a declared charset; None if none is declared, or none that Python knows."""
+    found = _CHARSET.search(headers.get("Content-Type", ""))
+    try:
+        codec = codecs.lookup(found[1]) if found else None
+    except LookupError:
+        return None
+    return codec.name if codec and codec._is_text_encoding else None  # noqa: SLF001

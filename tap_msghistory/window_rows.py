@@ -1,0 +1,258 @@
+"""The rows of one window: held in memory while they are few bytes, on disk beyond that.
+
+However they are held, they come back in send order, each message once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from operator import attrgetter, eq
+from typing import Any, TypeVar
+
+import msgspec
+
+from tap_msghistory.effort import Effort
+from tap_msghistory.errors import ApiError
+from tap_msghistory.records import EXTRA_FIELDS, Identity, Rejected, record_type
+from tap_msghistory.spool import Message, Spool
+from tap_msghistory.timestamps import to_text
+from tap_msghistory.windows import Window
+
+T = TypeVar("T")
+
+#: Bytes of response bodies that are held in memory for one window; usual messages stay below.
+_MEMORY_BYTES = 12_000_000
+#: Rows of a batch that comes from disk.
+_BATCH_ROWS = 500
+#: Times of a response may be cut to seconds, and a vendor may select by a time near the send time.
+BOUNDARY_SLACK = timedelta(minutes=2)
+#: A send time further than this outside of the window that was asked for is reported.
+_FAR = timedelta(days=2)
+SHARED_KEY = "another message has the same identifier"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What the next window may bring again."""
+
+    hashes: Collection[int] = ()  #: of identities
+    #: Whether only messages sent near the end of the window are among them.
+    is_sharp: bool = True
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of a window, in send order, each message once, in its latest version."""
+
+    window: Window
+    effort: Effort
+    records: list[Any] = field(default_factory=list)  #: Structs with the schema's columns
+    rejected: list[Rejected] = field(default_factory=list)
+    ends_window: bool = True  #: False: another batch of the same window follows
+    boundary: Boundary = field(default_factory=Boundary)  #: of the batch that ends a window
+    refusal: ApiError | None = None  #: why the vendor does not show this window; None if it does
+
+
+class Layout:
+    """The columns of a stream's records, and what tells the records apart."""
+
+    def __init__(self, schema: Mapping[str, Any], *, identity: Identity, sent_at: str) -> None:
+        self.schema = schema
+        self.identity = identity
+        self.sent_at: Callable[[Any], str] = attrgetter(sent_at)
+        self.identity_of: Callable[[Any], Any] = attrgetter(*identity.message)
+        self.key_of: Callable[[Any], Any] = attrgetter(*identity.key)
+        self._rest = [name for name in identity.message if name != "messageId"]
+        self._decode = msgspec.json.Decoder(record_type(schema, extra_fields=dict[str, Any] | None)).decode
+
+    def order(self, record: Any) -> tuple[Any, ...]:
+        """Return what records are ordered by: send time, identifier, and the rest of the identity."""
+        return (self.sent_at(record), record.messageId, self._rest_of(record))
+
+    def message(self, record: Any) -> Message:
+        """Return a record as a spool takes it."""
+        sent_at, id_, rest = self.order(record)
+        return Message(sent_at, id_, rest, _encode(self.key_of(record)), _encode(record))
+
+    def record(self, message: Message) -> Any:
+        """Return a record that a spool gives back."""
+        return self._decode(message.record)
+
+    def share_key(self, record: Any) -> Rejected:
+        """Return a record as rejected because its key belongs to another message."""
+        row = {name: value for name, value in msgspec.structs.asdict(record).items() if value is not None}
+        row |= row.pop(EXTRA_FIELDS, {})
+        return Rejected(row, SHARED_KEY, self.identity_of(record))
+
+    def _rest_of(self, record: Any) -> str:
+        return "\n".join(getattr(record, name) or "" for name in self._rest)
+
+
+class WindowRows:
+    """Takes a window's rows in any order. For one thread at a time. Methods raise `SpoolError`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._bytes = 0
+        self._rows: dict[Any, Any] = {}  # by identity; of a row that comes twice, the later version
+        self._spool: Spool | None = None
+        self._spooled: set[int] = set()  # hashes of identities
+
+    def __len__(self) -> int:
+        """Count the different rows."""
+        return len(self._rows) + len(self._spooled)
+
+    def add(self, identities: Iterable[Any], items: Iterable[Any], size: int) -> int:
+        """Take a page's rows, `size` bytes of them; return how many had not been here."""
+        before = len(self)
+        self._bytes += size
+        self._rows.update(zip(identities, items, strict=True))
+        if self._spool is None and self._bytes > _MEMORY_BYTES:
+            self._spool = Spool()
+        if self._spool is not None:
+            self._spooled.update(map(hash, self._rows))
+            spool_items(self._spool, self._rows.values(), self._layout)
+            self._rows.clear()
+        return len(self) - before
+
+    def hashes(self) -> set[int]:
+        """Return the hashes of all identities."""
+        return self._spooled if self._spool is not None else {*map(hash, self._rows)}
+
+    def absorb(self, earlier: WindowRows) -> None:
+        """Add the rows of an earlier reading that are not in this one."""
+        here = {*self.hashes()}
+        for identity, item in earlier._items():
+            if hash(identity) not in here:
+                self.add([identity], [item], 0)
+
+    def send_times(self) -> list[str]:
+        """Return the send times of all records in order."""
+        if self._spool is not None:
+            return self._spool.send_times()
+        return sorted(map(self._layout.sent_at, self._records()))
+
+    def batches(self, window: Window, effort: Effort) -> Iterator[Batch]:
+        """Yield everything in send order and let go of the disk; one batch if all is in memory."""
+        if self._spool is not None:
+            self._spool.finish()
+            yield from spooled_batches(self._spool, self._layout, window, effort)
+            return
+        records = self._in_send_order([*self._records()])
+        times = [*map(self._layout.sent_at, records)]
+        effort.outside += _count_far(times, window)
+        near_end = _near_end(window, times[:1] + times[-1:])
+        hashes = {hash(self._layout.identity_of(it)) for it in records[bisect_left(times, near_end) :]}
+        rejected = [item for item in self._rows.values() if type(item) is Rejected]
+        if rejected:
+            hashes.update(hash(identity) for identity, item in self._rows.items() if type(item) is Rejected)
+        self._rows = {}
+        if self._layout.identity.keys_may_be_shared:
+            records, shared = _without_shared_keys(records, self._layout)
+            rejected += shared
+        yield Batch(window, effort, records, rejected, boundary=Boundary(hashes, is_sharp=near_end != ""))
+
+    def _records(self) -> Iterable[Any]:
+        return (item for item in self._rows.values() if type(item) is not Rejected)
+
+    def _items(self) -> Iterator[tuple[Any, Any]]:
+        if self._spool is None:
+            yield from self._rows.items()
+            return
+        for message in self._spool.messages():
+            record = self._layout.record(message)
+            yield self._layout.identity_of(record), record
+        for row, reason in self._spool.rejected():
+            yield row, Rejected(_decode(row), reason)
+
+    def _in_send_order(self, records: list[Any]) -> list[Any]:
+        """Sort by send time, and by identity what was sent at the same one."""
+        records.sort(key=self._layout.sent_at)
+        times = [*map(self._layout.sent_at, records)]
+        # Most are in order as they come, but seldom by identifier: sorting by that takes five times as long.
+        if any(map(eq, times, times[1:])):
+            records.sort(key=self._layout.order)
+        return records
+
+
+def spool_items(spool: Spool, items: Iterable[Any], layout: Layout) -> None:
+    """Put records, and what was rejected, into a spool."""
+    items = [*items]
+    spool.add(layout.message(item) for item in items if type(item) is not Rejected)
+    spool.reject((_encode(item.row), item.reason) for item in items if type(item) is Rejected)
+
+
+def spooled_batches(spool: Spool, layout: Layout, window: Window, effort: Effort) -> Iterator[Batch]:
+    """Yield the contents of a finished spool in send order, a few hundred at a time, and close it."""
+    near_end = _near_end(window, spool.first_and_last() or ())
+    hashes: set[int] = set()
+    try:
+        for rejections in _parts(spool.rejected()):
+            hashes.update(hash(row) for row, _ in rejections)
+            rejected = [Rejected(_decode(row), reason) for row, reason in rejections]
+            yield Batch(window, effort, rejected=rejected, ends_window=False)
+        shared, owned = spool.shared_keys() if layout.identity.keys_may_be_shared else set(), set()
+        for messages in _parts(spool.messages()):
+            batch = Batch(window, effort, ends_window=False)
+            for message in messages:
+                record = layout.record(message)
+                if message.sent_at >= near_end:
+                    hashes.add(hash(layout.identity_of(record)))
+                if message.key in owned:
+                    batch.rejected.append(layout.share_key(record))
+                    continue
+                if message.key in shared:
+                    owned.add(message.key)
+                batch.records.append(record)
+            effort.outside += _count_far([message.sent_at for message in messages], window)
+            yield batch
+        yield Batch(window, effort, boundary=Boundary(hashes, is_sharp=near_end != ""))
+    finally:
+        spool.close()
+
+
+def _without_shared_keys(records: list[Any], layout: Layout) -> tuple[list[Any], list[Rejected]]:
+    """Leave each key to the first message that has it; `records` are in order."""
+    keys = [*map(layout.key_of, records)]
+    if len({*keys}) == len(keys):
+        return records, []
+    kept: dict[Any, Any] = {}
+    shared = []
+    for key, record in zip(keys, records, strict=True):
+        if key in kept:
+            shared.append(layout.share_key(record))
+        else:
+            kept[key] = record
+    return [*kept.values()], shared
+
+
+def _near_end(window: Window, first_and_last: Sequence[str]) -> str:
+    """Return the send time from which on the next window may bring messages again.
+
+    A vendor that selects by another time, or only by whole days, may bring any of them.
+    """
+    if first_and_last and (
+        first_and_last[0] < to_text(window.start - BOUNDARY_SLACK)
+        or first_and_last[-1] > to_text(window.end + BOUNDARY_SLACK)
+    ):
+        return ""
+    return to_text(window.end - BOUNDARY_SLACK)
+
+
+def _count_far(times: Sequence[str], window: Window) -> int:
+    """Count the times, in order, that lie far outside of a window."""
+    before = bisect_left(times, to_text(window.start - _FAR))
+    return before + len(times) - bisect_right(times, to_text(window.end + _FAR))
+
+
+def _parts(rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while part := [*islice(rows, _BATCH_ROWS)]:
+        yield part
