@@ -35,7 +35,9 @@ class Paginator:
     #: Whether a server may count the rows to skip by its own cap instead of the limit asked for.
     counts_by_cap: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, expected_rows: int | None = None) -> None:
+        """`expected_rows` are those that the server has counted: if they are there, no more are asked for."""
+        self._expected_rows = expected_rows
         self.finished = False
         self.moved = False  #: rows have moved since they were received
         self.rows = 0  #: positions received
@@ -107,7 +109,8 @@ class Paginator:
         self._claimed_at = self.rows
         if self._slow_claims == _MAX_SLOW_CLAIMS:
             self.moved = True
-        if not brought or self.moved or (is_only_page and said_last):
+        is_as_counted = self.rows == self._expected_rows
+        if not brought or self.moved or is_as_counted or (is_only_page and said_last):
             self.finished = True
         else:
             self._end_claimed = True

@@ -20,8 +20,8 @@ logger = logging.getLogger("tap-msghistory.reader")
 
 #: About as many messages as a window may hold.
 CAPACITY = 10_000
-#: The row that a probe asks for. A little below, so that rows that share a bound open no further page.
-_PROBE_MARGIN = 20
+#: The row that a probe asks for. A little below, as pages overlap and bounds are shared.
+_PROBE_MARGIN = 100
 _PROBED_ROW = CAPACITY - _PROBE_MARGIN
 #: Rows further behind, twice as far each time, that are probed where one shows no use for a cut.
 _MAX_PROBES = 12
@@ -124,9 +124,9 @@ class WindowReader:
         decoder: PageDecoder,
         layout: Layout,
         page_size: int,
-        paginator: Callable[[], Paginator],
+        paginator: Callable[[int | None], Paginator],
     ) -> None:
-        """`paginator` makes a new one for each pass over a window."""
+        """`paginator` makes one for each pass over a window, from the rows that the server has counted."""
         self._api = api
         self._client = client
         self._decoder = decoder
@@ -192,7 +192,7 @@ class WindowReader:
     def _read_once(self, window: Window, fits: Callable[[], None], effort: Effort) -> _Reading:
         """Read page after page. Raises `TooManyError` where a window of unknown size turns out too full."""
         is_sized = window.size is Size.FITS or not window.splittable
-        pages, rows, page_count = self._paginator(), WindowRows(self._layout), 0
+        pages, rows, page_count = self._paginator(window.rows), WindowRows(self._layout), 0
         while not pages.finished:
             asked = pages.next(self._limits.page_rows(self._page_size))
             page = self._send(self._api.page_request(window, asked.start, asked.limit), effort)
@@ -225,7 +225,7 @@ class WindowReader:
             limits.order = limits.order or _order(first_page, at, self._layout)
             separates = limits.order is not None and window.separates(from_text(at), limits.order)
             if limits.order and separates and (is_first or limits.capacity):
-                raise TooManyError(window.split(from_text(at), limits.order))
+                raise TooManyError(window.split(from_text(at), limits.order, index))
             if limits.capacity and window.splittable:
                 raise TooManyError(window.parts(2))
             # As many rows as lie before a cut that separates nothing are to lie behind it.
@@ -269,7 +269,7 @@ class WindowReader:
         if place is None:
             return
         middle = from_text(times[place - 1]) + 2 * MILLISECOND
-        halves = [replace(window, end=middle), replace(window, start=middle)]
+        halves = [replace(window, end=middle, rows=None), replace(window, start=middle, rows=None)]
         differences = [
             self._count_beyond(half, count, effort)
             for half, count in zip(halves, (place, len(times) - place), strict=True)
@@ -285,7 +285,7 @@ class WindowReader:
 
     def _count_beyond(self, window: Window, rows: int, effort: Effort) -> int:
         """Return 0 if a window has exactly `rows`, 1 if it has more, -1 if fewer."""
-        asked = self._paginator().confirmation(rows)
+        asked = self._paginator(None).confirmation(rows)
         page = self._send(self._api.page_request(window, asked.start, asked.limit), effort)
         beyond = asked.first + len(page.items) - rows
         return (beyond > 0) - (beyond < 0)

@@ -59,6 +59,7 @@ class Window:
     end: datetime
     reason: Reason
     size: Size = Size.UNKNOWN
+    rows: int | None = None  #: how many rows the server counted in it; None: not known
 
     @property
     def splittable(self) -> bool:
@@ -79,32 +80,32 @@ class Window:
         count = min(count, (self.end - self.start) // MILLISECOND)
         step = (self.end - self.start) / count
         bounds = [*(floor(self.start + step * number) for number in range(count)), self.end]
-        return [replace(self, start=start, end=end) for start, end in pairwise(bounds)]
+        return [replace(self, start=start, end=end, rows=None) for start, end in pairwise(bounds)]
 
     def separates(self, at: datetime, order: Order) -> bool:
         """Return whether a cut at the send time of a row leaves parts on both sides of that row."""
         return self.start < self._cut(at, order) < self.end
 
-    def split(self, at: datetime, order: Order) -> list[Window]:
-        """Cut at the send time of the row at which the window is full; `separates` must hold.
+    def split(self, at: datetime, order: Order, row: int) -> list[Window]:
+        """Cut at the send time of a row, the one at which the window is full; `separates` must hold.
 
-        The part that fits lies on the side of that row that the server lists first.
+        The part that fits lies on the side of that row that the server lists first: it has the rows before
+        it or, newest first, also this one, as requests start a millisecond early.
         """
-        if order is Order.OLDEST_FIRST:
-            older, newer = Size.FITS, Size.LARGE
-        else:
-            # Newest-first probes cut from the end. A window that is dense throughout is cut in advance into
-            # stretches of a few cuts each, so that the oldest can be read before the others are probed.
-            count = (self.end - self.start) // max(_CUTS_A_STRETCH * (self.end - at), MILLISECOND)
-            if count > 1:
-                return [replace(it, size=Size.LARGE) for it in self.parts(min(count, _MOST_STRETCHES))]
-            older, newer = Size.LARGE, Size.FITS
         cut = self._cut(at, order)
-        return [replace(self, end=cut, size=older), replace(self, start=cut, size=newer)]
+        older, newer = replace(self, end=cut, rows=None), replace(self, start=cut, rows=None)
+        if order is Order.OLDEST_FIRST:
+            return [replace(older, size=Size.FITS, rows=row), replace(newer, size=Size.LARGE)]
+        # Newest-first probes cut from the end. A window that is dense throughout is cut in advance into
+        # stretches of a few cuts each, so that the oldest can be read before the others are probed.
+        count = (self.end - self.start) // max(_CUTS_A_STRETCH * (self.end - at), MILLISECOND)
+        if count > 1:
+            return [replace(it, size=Size.LARGE) for it in self.parts(min(count, _MOST_STRETCHES))]
+        return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, rows=row + 1)]
 
     def _cut(self, at: datetime, order: Order) -> datetime:
         # The rows that share the millisecond may be many: oldest first, they come behind the cut.
-        return at - MILLISECOND if order is Order.OLDEST_FIRST else at
+        return at - MILLISECOND if order is Order.OLDEST_FIRST else at + MILLISECOND
 
 
 @dataclass(frozen=True, slots=True)

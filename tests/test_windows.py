@@ -119,7 +119,7 @@ def test_a_window_is_split_into_parts_that_join(span, at, order):
     window = Window(START, moment(span), Reason.REVISIT, Size.LARGE)
     if not window.separates(moment(at), order):
         return
-    parts = window.split(moment(at), order)
+    parts = window.split(moment(at), order, 9_900)
     assert len(parts) >= 2
     assert (parts[0].start, parts[-1].end) == (window.start, window.end)
     assert all(earlier.end == later.start for earlier, later in pairwise(parts))
@@ -131,7 +131,7 @@ def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
     window = Window(START, START + timedelta(hours=4), Reason.NEW)
     middle = START + timedelta(hours=1)
     window = Window(START, START + timedelta(hours=4), Reason.NEW)
-    sizes = {order: tuple(part.size for part in window.split(middle, order)) for order in Order}
+    sizes = {order: tuple(part.size for part in window.split(middle, order, 9_900)) for order in Order}
     assert sizes == {
         Order.OLDEST_FIRST: (Size.FITS, Size.LARGE),
         Order.NEWEST_FIRST: (Size.LARGE, Size.FITS),
@@ -154,21 +154,25 @@ def test_stretches_that_touch_are_read_as_one(ages, pause):
 def test_newest_first_a_dense_year_is_cut_into_stretches_of_a_few_windows_each():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
     full_after = timedelta(days=18)  # twenty windows, if all of it is like this
-    stretches = year.split(year.end - full_after, Order.NEWEST_FIRST)
+    stretches = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
     assert [(it.end - it.start, it.size) for it in stretches] == [(timedelta(days=72), Size.LARGE)] * 5
-    older, newer = stretches[0].split(stretches[0].end - full_after, Order.NEWEST_FIRST)
-    assert (older.size, newer.size, newer.end - newer.start) == (Size.LARGE, Size.FITS, full_after)
+    older, newer = stretches[0].split(stretches[0].end - full_after, Order.NEWEST_FIRST, 9_900)
+    assert (older.size, newer.size, newer.end - newer.start) == (
+        Size.LARGE,
+        Size.FITS,
+        full_after - timedelta(milliseconds=1),
+    )
 
 
 def test_newest_first_a_burst_at_the_end_costs_no_more_than_a_few_requests():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
-    assert len(year.split(year.end - timedelta(minutes=1), Order.NEWEST_FIRST)) == 12
+    assert len(year.split(year.end - timedelta(minutes=1), Order.NEWEST_FIRST, 9_900)) == 12
 
 
 def test_messages_of_one_millisecond_stay_together():
     window, millisecond = Window(START, START + timedelta(hours=1), Reason.NEW), timedelta(milliseconds=1)
     at = START + timedelta(minutes=30)
-    older, newer = window.split(at, Order.OLDEST_FIRST)
+    older, newer = window.split(at, Order.OLDEST_FIRST, 9_900)
     assert (older.end, older.size) == (at - millisecond, Size.FITS)
     assert not newer.separates(at, Order.OLDEST_FIRST)
     assert newer.separates(at + millisecond, Order.OLDEST_FIRST)

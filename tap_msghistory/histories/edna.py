@@ -50,9 +50,9 @@ class EdnaMessages(PagedHistory):
         direction = self.account.config.get("edna_direction")
         return {"direction": direction} if direction else {}
 
-    def get_new_paginator(self) -> OffsetPaginator:
+    def get_new_paginator(self, expected_rows: int | None) -> OffsetPaginator:
         """Return a paginator that skips rows."""
-        return OffsetPaginator()
+        return OffsetPaginator(expected_rows)
 
     @property
     def _subscriber_filter(self) -> dict[str, Any] | None:

@@ -34,8 +34,8 @@ class PagedHistory(MessageHistory):
         """What to ask of the vendor."""
 
     @abc.abstractmethod
-    def get_new_paginator(self) -> Paginator:
-        """Return a paginator for one window."""
+    def get_new_paginator(self, expected_rows: int | None) -> Paginator:
+        """Return a paginator for one window, of which the server may have counted the rows."""
 
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
         """Read up to `concurrency` windows at once; a window that is held in memory is one batch."""

@@ -48,6 +48,6 @@ class PartnerGatewayMessages(PagedHistory):
         """The client that holds the gateway's credentials."""
         return self.account.partner_gateway_client
 
-    def get_new_paginator(self) -> PageNumberPaginator:
+    def get_new_paginator(self, expected_rows: int | None) -> PageNumberPaginator:
         """Return a paginator that counts pages."""
-        return PageNumberPaginator()
+        return PageNumberPaginator(expected_rows)
