@@ -66,8 +66,10 @@ class Paginator:
         count, before = len(identities), self.rows
         is_short, was_confirmation = count < page.limit, self._end_claimed
         behind = self._behind_last_row(page, identities)
-        if behind is None and self.counts_by_cap and is_short and count and not new:
-            self._cap = count  # the rows lie further ahead than asked for, as pages are capped now
+        if self.counts_by_cap and is_short and count and self._starts_early(page, behind, new):
+            # Pages are capped now, and counted by the cap.
+            self._cap, self._claim_refuted, self._end_claimed = count, True, False
+            self._take(page, identities, count if behind is None else behind)
             return
         self._end_claimed = False
         self._take(page, identities, behind)
@@ -77,7 +79,8 @@ class Paginator:
         elif is_short and count:
             self._cap = count
         if not has_next and (is_short or has_next is False):
-            self._end(page, brought, said_last=has_next is False and is_short)
+            may_be_capped = not was_confirmation and before - page.first > _CONFIRMATION_ROWS
+            self._end(page, brought, said_last=has_next is False and is_short, may_be_capped=may_be_capped)
         self._overlaps = brought > 0
         if not self.finished:
             self._require_news(count, new if brought else 0, has_next=has_next)
@@ -91,6 +94,10 @@ class Paginator:
             return len(identities) - [*reversed(identities)].index(self._last)
         return None
 
+    def _starts_early(self, page: PageSlice, behind: int | None, new: int) -> bool:
+        """Return whether a page starts further ahead than asked for, without a row having moved."""
+        return behind != self.rows - page.first and (behind is not None or not new)
+
     def _take(self, page: PageSlice, identities: Sequence[Any], behind: int | None) -> None:
         count = len(identities)
         if behind is None:
@@ -98,11 +105,14 @@ class Paginator:
             self.rows = max(self.rows, page.first + count)
         else:
             self.rows += count - behind
-        if count:
+        if count > (behind or 0):
             self._last = identities[-1]
 
-    def _end(self, page: PageSlice, brought: int, *, said_last: bool) -> None:
-        """Finish if nothing can follow, else have the end confirmed."""
+    def _end(self, page: PageSlice, brought: int, *, said_last: bool, may_be_capped: bool) -> None:
+        """Finish if nothing can follow, else have the end confirmed.
+
+        A page that ends with the last row known may also be capped just there.
+        """
         is_only_page = page.first == 0 and brought == self.rows
         grew_slowly = self.rows - self._claimed_at <= _CONFIRMATION_ROWS
         self._slow_claims = self._slow_claims + 1 if grew_slowly else 0
@@ -110,7 +120,10 @@ class Paginator:
         if self._slow_claims == _MAX_SLOW_CLAIMS:
             self.moved = True
         is_as_counted = self.rows == self._expected_rows
-        if not brought or self.moved or is_as_counted or (is_only_page and said_last):
+        shows_end = not brought and not may_be_capped
+        if may_be_capped and not brought:
+            self._claim_refuted = False
+        if shows_end or self.moved or is_as_counted or (is_only_page and said_last):
             self.finished = True
         else:
             self._end_claimed = True
@@ -153,7 +166,9 @@ class PageNumberPaginator(Paginator):
         """Return the page with the last row received and the most rows behind it."""
         limit = min(limit, self._cap or limit)
         if self._end_claimed and not self._claim_refuted:
-            return self.confirmation(self.rows)
+            asked = self.confirmation(self.rows)
+            is_capped = self._cap is not None and asked.limit > self._cap
+            return self._page_of(self.rows, 1) if is_capped else asked
         size = _furthest(self.rows - 1, limit) if self.rows and self._overlaps else None
         if size is not None:
             return self._page_of(self.rows - 1, size)

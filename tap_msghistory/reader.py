@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from tap_msghistory.apis.base import HistoryApi, Request
 from tap_msghistory.client import Client
@@ -60,10 +61,9 @@ class ServerLimits:
             return row
         return max(min(row, self.capacity - _PROBE_MARGIN), self.capacity // 2, 1)
 
-    def note_page(self, position: int, page: DecodedPage) -> None:
-        """Learn from a page of rows that starts at a position."""
+    def note_page(self, page: DecodedPage) -> None:
+        """Learn how large rows are."""
         if page.items:
-            self.shown_rows = max(self.shown_rows, position + len(page.items))
             self.row_bytes = page.size / len(page.items)
 
     def page_rows(self, wanted: int) -> int:
@@ -97,7 +97,7 @@ class _Reading:
     rows: WindowRows
     positions: int  #: rows that the server lists, by its own count
     moved: bool
-    pages: int
+    is_short_page: bool  #: all rows came with one page that was not full
 
     @property
     def is_consistent(self) -> bool:
@@ -192,22 +192,23 @@ class WindowReader:
     def _read_once(self, window: Window, fits: Callable[[], None], effort: Effort) -> _Reading:
         """Read page after page. Raises `TooManyError` where a window of unknown size turns out too full."""
         is_sized = window.size is Size.FITS or not window.splittable
-        pages, rows, page_count = self._paginator(window.rows), WindowRows(self._layout), 0
+        pages, rows, short_page = self._paginator(window.rows), WindowRows(self._layout), 0
         while not pages.finished:
             asked = pages.next(self._limits.page_rows(self._page_size))
             page = self._send(self._api.page_request(window, asked.start, asked.limit), effort)
             effort.pages += 1
-            page_count += 1
-            self._limits.note_page(asked.first, page)
+            self._limits.note_page(page)
             new = rows.add(page.identities, page.items, page.size)
             pages.advance(asked, page.identities, has_next=page.has_next, new=new)
+            if asked.first == 0 and len(page.items) < asked.limit:
+                short_page = len(page.items)
             if not (is_sized or pages.finished) and (page.has_next or len(page.items) >= asked.limit):
                 self._probe(window, page, effort)
                 is_sized = True
                 fits()
         if window.size is Size.FITS and pages.rows >= _INSEPARABLE:
             self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.rows)
-        return _Reading(rows, pages.rows, pages.moved, page_count)
+        return _Reading(rows, pages.rows, pages.moved, is_short_page=short_page >= pages.rows)
 
     def _probe(self, window: Window, first_page: DecodedPage | None, effort: Effort) -> None:
         """Return if the window is to be read whole. Raises `TooManyError` with a cut where it is full.
@@ -254,9 +255,10 @@ class WindowReader:
                 window.describe(),
             )
             return False
-        is_in_doubt = reading.pages > 1 and rows > limits.shown_rows + _PROBE_MARGIN
-        if is_in_doubt and window.splittable:
+        is_known = reading.is_short_page or rows in (window.rows, 1) or rows <= limits.shown_rows
+        if window.splittable and not is_known:
             self._compare_with_halves(window, reading, effort)
+        limits.shown_rows = max(limits.shown_rows, rows)
         return True
 
     def _compare_with_halves(self, window: Window, reading: _Reading, effort: Effort) -> None:
@@ -265,15 +267,18 @@ class WindowReader:
         If a half has more, the server gives no more rows for any query than it gave for the whole.
         """
         times = reading.rows.send_times()
-        place = _gap_near_middle(times)
-        if place is None:
+        if not times or not _lie_within(times, window):
+            return  # counts by send time would say nothing
+        place, middle = _cut_near_middle(times)
+        if not window.start < middle < window.end:
             return
-        middle = from_text(times[place - 1]) + 2 * MILLISECOND
         halves = [replace(window, end=middle, rows=None), replace(window, start=middle, rows=None)]
         differences = [
             self._count_beyond(half, count, effort)
             for half, count in zip(halves, (place, len(times) - place), strict=True)
         ]
+        if min(differences) > 0 and self._count_beyond(halves[0], reading.positions, effort) == 0:
+            return  # a half is as full as the whole: the vendor does not select that precisely
         if any(differences):
             if max(differences) > 0 and min(differences) == 0:
                 self._limits.capacity = reading.positions
@@ -304,16 +309,19 @@ def _order(first_page: DecodedPage | None, later: str, layout: Layout) -> Order 
     return Order.OLDEST_FIRST if first < later else Order.NEWEST_FIRST
 
 
-def _are_apart(earlier: str, later: str) -> bool:
-    """Return whether a bound between two times is clear of both, although requests start 1 ms early."""
-    return from_text(later) - from_text(earlier) >= 3 * MILLISECOND
+def _lie_within(times: Sequence[str], window: Window) -> bool:
+    return to_text(window.start - MILLISECOND) <= times[0] and times[-1] <= to_text(window.end)
 
 
-def _gap_near_middle(times: Sequence[str]) -> int | None:
-    """Return a place near the middle where two times are at least 3 ms apart; None if there is none."""
+def _cut_near_middle(times: Sequence[str]) -> tuple[int, datetime]:
+    """Return how many of the times in order lie before a cut, and the cut.
+
+    It is clear of all times, although requests start a millisecond early. Where many messages share a time
+    it may lie before the first.
+    """
     middle = len(times) // 2
-    for distance in range(middle):
-        for place in (middle - distance, middle + distance):
-            if 0 < place < len(times) and _are_apart(times[place - 1], times[place]):
-                return place
-    return None
+    for place in sorted(range(1, len(times)), key=lambda place: abs(place - middle)):
+        earlier = from_text(times[place - 1])
+        if from_text(times[place]) - earlier >= 3 * MILLISECOND:
+            return place, earlier + 2 * MILLISECOND
+    return 0, from_text(times[0]) - 2 * MILLISECOND

@@ -80,7 +80,10 @@ class Window:
         count = min(count, (self.end - self.start) // MILLISECOND)
         step = (self.end - self.start) / count
         bounds = [*(floor(self.start + step * number) for number in range(count)), self.end]
-        return [replace(self, start=start, end=end, rows=None) for start, end in pairwise(bounds)]
+        return [
+            replace(self, start=start, end=end, size=Size.UNKNOWN, rows=None)
+            for start, end in pairwise(bounds)
+        ]
 
     def separates(self, at: datetime, order: Order) -> bool:
         """Return whether a cut at the send time of a row leaves parts on both sides of that row."""
@@ -100,7 +103,7 @@ class Window:
         # stretches of a few cuts each, so that the oldest can be read before the others are probed.
         count = (self.end - self.start) // max(_CUTS_A_STRETCH * (self.end - at), MILLISECOND)
         if count > 1:
-            return [replace(it, size=Size.LARGE) for it in self.parts(min(count, _MOST_STRETCHES))]
+            return self.parts(min(count, _MOST_STRETCHES))
         return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, rows=row + 1)]
 
     def _cut(self, at: datetime, order: Order) -> datetime:

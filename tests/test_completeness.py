@@ -1,0 +1,235 @@
+"""A window is complete only when the vendor confirms it: servers that would lose messages silently do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_msghistory.paginators import OffsetPaginator, PageNumberPaginator
+from tests.support import LEDGER, sync
+from tests.vendors import END, Vendor, edna_row, gateway_row, spread
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+DAYS = timedelta(days=60)
+
+
+def edna(count, span=DAYS, **options):
+    return Vendor([edna_row(*it) for it in enumerate(spread(count, span), start=1)], **options)
+
+
+def gateway(count, span=DAYS, **options):
+    return Vendor([gateway_row(*it) for it in enumerate(spread(count, span), start=1)], **options)
+
+
+def read(vendor, **settings):
+    """Read the vendor as edna or as the gateway, by what its rows are."""
+    is_edna = isinstance(vendor.rows[0]["messageId"], int)
+    with vendor.serve():
+        output = sync((vendor.settings if is_edna else vendor.gateway_settings)(**settings))
+    return output, output.records(EDNA if is_edna else SMS)
+
+
+def assert_all_arrive_once(records, rows):
+    arrived = Counter(record["messageId"] for record in records)
+    assert arrived == Counter(row["messageId"] for row in rows)
+
+
+def confirmed(output):
+    windows = [row for row in output.records(LEDGER) if row["stream"] in (EDNA, SMS)]
+    return [row["confirmed"] for row in windows]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_pages_cut_short_by_bytes_lose_nothing(newest_first):
+    vendor = gateway(6_000, page_bytes=50_000, newest_first=newest_first)
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("skip_by_cap", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(1000, 500), (1000, 37), (200, 1000), (500, 499)])
+def test_a_page_cap_may_change_during_a_run(make, skip_by_cap, before, after):
+    vendor = make(12_000 if after > 100 else 3_500, skip_by_cap=skip_by_cap)
+    first = 9 if after > 100 else 2
+    vendor.page_cap = lambda request: before if request < first else after
+    _, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("page_size", [1000, 300])
+@pytest.mark.parametrize("max_rows", [1000, 2500, 4000, 10_000])
+def test_a_limit_on_the_rows_of_a_query_loses_nothing(make, page_size, max_rows):
+    vendor = make(25_000, max_rows=max_rows)
+    output, records = read(vendor, page_size=page_size)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+def test_more_rows_in_a_millisecond_than_a_query_gives_are_reported(make, caplog):
+    vendor = make(25_000, max_rows=4_000)
+    burst = vendor.rows[0] | {name: END.isoformat() for name in vendor.rows[0] if name.startswith("sen")}
+    ids = range(10**6, 10**6 + 5_000) if make is edna else map(str, range(5_000))
+    vendor.rows += [burst | {"messageId": number} for number in ids]
+    output, records = read(vendor)
+    assert len(records) == 25_000 + 4_000
+    assert confirmed(output).count(False) == 1
+    assert "cannot be divided further" in caplog.text
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("request_number", [1, 2, 4, 6])
+def test_rows_deleted_between_pages_hide_no_others(make, request_number):
+    vendor = make(8_000)
+    survivors = vendor.rows[:100] + vendor.rows[107:-107] + vendor.rows[-100:]
+
+    def delete(request):
+        if request == request_number:
+            vendor.rows = survivors
+
+    vendor.before_request = delete
+    output, records = read(vendor)
+    assert {row["messageId"] for row in survivors} <= {record["messageId"] for record in records}
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+def test_rows_deleted_at_every_request_end_in_a_warning(make, caplog):
+    vendor = make(6_000)
+    gone = []
+
+    def delete(request):
+        gone.append(vendor.rows.pop(request * 3))
+
+    vendor.before_request = delete
+    output, records = read(vendor)
+    assert {row["messageId"] for row in vendor.rows} <= {record["messageId"] for record in records}
+    assert confirmed(output) == [False]
+    assert "kept moving" in caplog.text
+
+
+@pytest.mark.parametrize("moves", [1, 20])
+def test_rows_moved_to_the_front_are_not_lost(moves):
+    vendor = gateway(5_000)
+
+    def move(request):
+        if 1 < request <= 1 + moves:
+            vendor.rows.append(vendor.rows.pop(200 * request % 2_000))
+
+    vendor.before_request = move
+    _, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+
+
+def test_rows_that_a_vendor_lists_twice_come_once_and_are_confirmed():
+    vendor = gateway(3_000)
+    vendor.rows[1_000:1_000] = vendor.rows[990:1_000]
+    output, records = read(vendor)
+    assert_all_arrive_once(records, gateway(3_000).rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize(
+    ("make", "count"), [(edna, 20_000), (edna, 25_000), (gateway, 25_000), (gateway, 60_000)]
+)
+def test_an_honest_server_is_asked_little(make, count):
+    vendor = make(count)
+    output, records = read(vendor)
+    assert len(records) == count
+    pages = [request for request in vendor.requests if request.get("channel", "SMS") == "SMS"]
+    assert len(pages) <= 1.3 * count / 1000
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize(("make", "requests"), [(edna, 1), (gateway, 2)])
+def test_a_window_of_one_short_page_takes_as_few_requests(make, requests):
+    vendor = make(200)
+    output, _ = read(vendor)
+    (window,) = [row for row in output.records(LEDGER) if row["stream"] in (EDNA, SMS)]
+    assert (window["requests"], window["confirmed"]) == (requests, True)
+
+
+def whole_days(sent, start, end):
+    return start.date() <= sent.date() <= end.date()
+
+
+def whole_minutes(sent, start, end):
+    return start.replace(second=0, microsecond=0) <= sent <= end.replace(second=59, microsecond=999_999)
+
+
+def a_little_later(sent, start, end):
+    return start <= sent + timedelta(seconds=90) <= end
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize(
+    ("selects", "count", "span"),
+    [
+        (whole_days, 45_000, timedelta(days=3)),
+        (whole_days, 30_000, timedelta(hours=8)),
+        (whole_minutes, 25_000, timedelta(minutes=2)),
+        (a_little_later, 25_000, timedelta(minutes=2)),
+        (a_little_later, 30_000, timedelta(seconds=10)),
+    ],
+)
+def test_a_coarse_date_filter_costs_few_requests_and_repeats_nothing(make, selects, count, span):
+    vendor = make(count, span, selects=selects)
+    later = (END + timedelta(hours=1)).isoformat()
+    _, records = read(vendor, end_date=later)
+    assert_all_arrive_once(records, vendor.rows)
+    pages = [request for request in vendor.requests if request.get("channel", "SMS") == "SMS"]
+    assert len(pages) <= 4 * count / 1000
+
+
+# The state machines, for all lists and servers.
+
+
+def serve(rows, asked, cap, *, by_cap):
+    limit = min(asked.limit, cap)
+    start = asked.start * (limit if by_cap else asked.limit)
+    return rows[start : start + limit]
+
+
+@given(st.integers(0, 400), st.integers(8, 60), st.lists(st.integers(8, 60), min_size=1), st.booleans())
+def test_pages_by_number_reach_every_row_whatever_the_cap(count, page_size, caps, by_cap):
+    pages, rows, seen = PageNumberPaginator(), [*range(count)], set()
+    for request in range(5_000):
+        if pages.finished:
+            break
+        asked = pages.next(page_size)
+        page = serve(rows, asked, caps[min(request, len(caps) - 1)], by_cap=by_cap)
+        pages.advance(asked, page, has_next=None, new=len({*page} - seen))
+        seen.update(page)
+    assert pages.finished
+    assert pages.moved or seen == {*rows}
+
+
+@given(
+    st.integers(0, 400),
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from([None, True]),
+    st.integers(0, 9),
+)
+def test_pages_by_offset_reach_every_row_whatever_the_cap(count, page_size, cap, says, deleted_at):
+    """A row in front that is deleted while pages are read is noticed if it hides another."""
+    pages, rows, seen = OffsetPaginator(), [*range(count)], set()
+    for request in range(5_000):
+        if pages.finished:
+            break
+        if request == deleted_at and rows:
+            del rows[0]
+        asked = pages.next(page_size)
+        page = rows[asked.start : asked.start + min(asked.limit, cap)]
+        more = asked.start + len(page) < len(rows)
+        pages.advance(asked, page, has_next=more if says else None, new=len({*page} - seen))
+        seen.update(page)
+    assert pages.finished
+    assert pages.moved or min(page_size, cap) == 1 or seen >= {*rows}

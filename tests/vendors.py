@@ -1,0 +1,162 @@
+"""A plain server of both vendors' histories that misbehaves; it shares no code with tap or sandbox."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Row = dict[str, Any]
+END = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
+
+
+def edna_row(number: int, sent: datetime, **fields: Any) -> Row:
+    """A message as edna lists it."""
+    return {"messageId": number, "direction": "OUT", "sentOrReceivedAt": sent.isoformat(), **fields}
+
+
+def gateway_row(number: int, sent: datetime, **fields: Any) -> Row:
+    """A message as the gateway lists it."""
+    return {"messageId": f"id {number}", "destination": f"39{number}", "sendDate": sent.isoformat(), **fields}
+
+
+def spread(count: int, span: timedelta, *, end: datetime = END) -> list[datetime]:
+    """Evenly spaced send times, oldest first, the last one a second before `end`."""
+    return [end - timedelta(seconds=1) - span * (number / count) for number in reversed(range(count))]
+
+
+@cache
+def parse(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@dataclass
+class Vendor:
+    """What is listed, and how. Hooks may change anything between two requests."""
+
+    rows: list[Row] = field(default_factory=list)
+    newest_first: bool = True  #: the gateway's order
+    #: Which rows a range selects; by default by send time, bounds included.
+    selects: Callable[[datetime, datetime, datetime], bool] = lambda sent, start, end: start <= sent <= end
+    max_rows: int | None = None  #: rows that any query gives
+    page_cap: Callable[[int], int] = lambda _request: 10**9  #: by the number of the request
+    page_bytes: int | None = None
+    skip_by_cap: bool = True  #: whether a capped page number counts by the cap
+    before_request: Callable[[int], None] = lambda _request: None
+    answer: Callable[[list[Row], bool], Any] | None = None  #: replaces edna's body
+    status: Callable[[datetime, datetime], int] = lambda _start, _end: 200
+    headers: dict[str, str] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def settings(self, **settings: Any) -> dict[str, Any]:
+        """Settings to read this server, as both vendors unless one's key is None."""
+        return {
+            "edna_api_key": "key",
+            "edna_base_url": self.url,
+            "start_date": (END - timedelta(days=90)).isoformat(),
+            "end_date": END.isoformat(),
+            "max_retry_seconds": 10,
+            **settings,
+        }
+
+    def gateway_settings(self, **settings: Any) -> dict[str, Any]:
+        """Settings to read this server as the gateway."""
+        gateway = {"partner_gateway_api_key": "key", "partner_gateway_base_url": f"{self.url}/api"}
+        limits = {"partner_gateway_requests_per_second": 10_000, "partner_gateway_requests_per_minute": 10**6}
+        return self.settings(**{"edna_api_key": None, **gateway, **limits, **settings})
+
+    def select(self, start: str, end: str, sent_at: str) -> list[Row]:
+        bounds = datetime.fromisoformat(start), datetime.fromisoformat(end)
+        return [row for row in self.rows if self.selects(parse(row[sent_at]), *bounds)]
+
+    def respond(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        parts = urlsplit(handler.path)
+        with self.lock:
+            number = len(self.requests)
+            self.before_request(number)
+            if handler.command == "POST":
+                return self._edna(number, json.loads(body))
+            return self._gateway(number, {name: values[0] for name, values in parse_qs(parts.query).items()})
+
+    def _edna(self, number: int, query: dict[str, Any]) -> tuple[int, Any]:
+        self.requests.append(query)
+        status = self._status(query["dateFrom"], query["dateTo"])
+        if status != 200:
+            return status, {"error": "date-range-not-valid"}
+        key = query["sort"][0]["property"]
+        found = sorted(
+            self.select(query["dateFrom"], query["dateTo"], "sentOrReceivedAt"), key=lambda row: row[key]
+        )
+        found = found[: self.max_rows]
+        limit = min(query["limit"], self.page_cap(number))
+        page = found[query["offset"] : query["offset"] + limit]
+        more = query["offset"] + len(page) < len(found)
+        return 200, self.answer(page, more) if self.answer else {"content": page, "hasNext": more}
+
+    def _gateway(self, number: int, query: dict[str, str]) -> tuple[int, Any]:
+        self.requests.append(query)
+        status = self._status(query["from"], query["to"])
+        if status != 200 or query["channel"] != "SMS":
+            return status, []
+        found = self.select(query["from"], query["to"], "sendDate")
+        found = (found[::-1] if self.newest_first else found)[: self.max_rows]
+        asked, cap = int(query["limit"]), self.page_cap(number)
+        limit = min(asked, cap)
+        start = int(query["page"]) * (limit if self.skip_by_cap else asked)
+        page, size = [], 0
+        for row in found[start : start + limit]:
+            size += len(json.dumps(row))
+            if self.page_bytes and size > self.page_bytes and page:
+                break
+            page.append(row)
+        return 200, page
+
+    def _status(self, start: str, end: str) -> int:
+        return self.status(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+    @contextmanager
+    def serve(self) -> Iterator[Vendor]:
+        """Serve on loopback until the block ends."""
+        vendor = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.answer()
+
+            def do_GET(self) -> None:
+                self.answer()
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, value = vendor.respond(self, body)
+                content = value if isinstance(value, bytes) else json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in {"Content-Type": "application/json", **vendor.headers}.items():
+                    self.send_header(name, text)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                """Stay quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
