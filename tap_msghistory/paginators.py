@@ -17,6 +17,8 @@ from tap_msghistory.errors import ApiError
 _MAX_PAGES_WITHOUT_NEWS = 3
 #: Times in a row that the end is claimed again hardly any rows further on, as rows arrive like requests.
 _MAX_SLOW_CLAIMS = 10
+#: A page with no more rows than these is not taken for a capped one.
+_SMALLEST_CAP = 8
 #: Rows of a page that need only show that nothing follows the last row.
 _CONFIRMATION_ROWS = 2
 
@@ -79,7 +81,7 @@ class Paginator:
         elif is_short and count:
             self._cap = count
         if not has_next and (is_short or has_next is False):
-            may_be_capped = not was_confirmation and before - page.first > _CONFIRMATION_ROWS
+            may_be_capped = before - page.first >= _SMALLEST_CAP
             self._end(page, brought, said_last=has_next is False and is_short, may_be_capped=may_be_capped)
         self._overlaps = brought > 0
         if not self.finished:

@@ -29,7 +29,7 @@ _MAX_PROBES = 12
 #: A window thought to fit that holds more rows is as full as the one that it was cut from.
 _INSEPARABLE = 2 * CAPACITY
 #: Bytes of a page: where messages are large, fewer are asked for in one request.
-_PAGE_BYTES = 5_000_000
+_PAGE_BYTES = 4_000_000
 _MIN_PAGE_ROWS = 10
 #: Times that a window is read while its rows keep moving.
 _READINGS = 3
@@ -199,6 +199,7 @@ class WindowReader:
             effort.pages += 1
             self._limits.note_page(page)
             new = rows.add(page.identities, page.items, page.size)
+            effort.replaced += page.replaced if new else 0
             pages.advance(asked, page.identities, has_next=page.has_next, new=new)
             if asked.first == 0 and len(page.items) < asked.limit:
                 short_page = len(page.items)
@@ -296,9 +297,7 @@ class WindowReader:
         return (beyond > 0) - (beyond < 0)
 
     def _send(self, request: Request, effort: Effort) -> DecodedPage:
-        page = self._client.send(request, self._decoder, effort)
-        effort.replaced += page.replaced
-        return page
+        return self._client.send(request, self._decoder, effort)
 
 
 def _order(first_page: DecodedPage | None, later: str, layout: Layout) -> Order | None:

@@ -9,7 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
 from operator import attrgetter, eq
 from typing import Any, TypeVar
 
@@ -26,8 +25,9 @@ T = TypeVar("T")
 
 #: Bytes of response bodies that are held in memory for one window; usual messages stay below.
 _MEMORY_BYTES = 12_000_000
-#: Rows of a batch that comes from disk.
+#: Rows and bytes of a batch that comes from disk.
 _BATCH_ROWS = 500
+_BATCH_BYTES = 2_000_000
 #: Times of a response may be cut to seconds, and a vendor may select by a time near the send time.
 BOUNDARY_SLACK = timedelta(minutes=2)
 #: A send time further than this outside of the window that was asked for is reported.
@@ -194,12 +194,12 @@ def spooled_batches(spool: Spool, layout: Layout, window: Window, effort: Effort
     near_end = _near_end(window, spool.first_and_last() or ())
     hashes: set[int] = set()
     try:
-        for rejections in _parts(spool.rejected()):
+        for rejections in _parts(spool.rejected(), lambda rejection: len(rejection[0])):
             hashes.update(hash(row) for row, _ in rejections)
             rejected = [Rejected(_decode(row), reason) for row, reason in rejections]
             yield Batch(window, effort, rejected=rejected, ends_window=False)
         shared, owned = spool.shared_keys() if layout.identity.keys_may_be_shared else set(), set()
-        for messages in _parts(spool.messages()):
+        for messages in _parts(spool.messages(), lambda message: len(message.record)):
             batch = Batch(window, effort, ends_window=False)
             for message in messages:
                 record = layout.record(message)
@@ -252,7 +252,14 @@ def _count_far(times: Sequence[str], window: Window) -> int:
     return before + len(times) - bisect_right(times, to_text(window.end + _FAR))
 
 
-def _parts(rows: Iterable[T]) -> Iterator[list[T]]:
-    rows = iter(rows)
-    while part := [*islice(rows, _BATCH_ROWS)]:
+def _parts(rows: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    part: list[T] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += size_of(row)
+        if len(part) == _BATCH_ROWS or size > _BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
         yield part

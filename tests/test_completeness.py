@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_msghistory.paginators import OffsetPaginator, PageNumberPaginator
-from tests.support import LEDGER, sync
+from tests.processes import environment
+from tests.support import LEDGER, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -199,7 +204,8 @@ def serve(rows, asked, cap, *, by_cap):
 
 @given(st.integers(0, 400), st.integers(8, 60), st.lists(st.integers(8, 60), min_size=1), st.booleans())
 def test_pages_by_number_reach_every_row_whatever_the_cap(count, page_size, caps, by_cap):
-    pages, rows, seen = PageNumberPaginator(), [*range(count)], set()
+    pages, rows = PageNumberPaginator(), [*range(count)]
+    seen: set[int] = set()
     for request in range(5_000):
         if pages.finished:
             break
@@ -220,7 +226,8 @@ def test_pages_by_number_reach_every_row_whatever_the_cap(count, page_size, caps
 )
 def test_pages_by_offset_reach_every_row_whatever_the_cap(count, page_size, cap, says, deleted_at):
     """A row in front that is deleted while pages are read is noticed if it hides another."""
-    pages, rows, seen = OffsetPaginator(), [*range(count)], set()
+    pages, rows = OffsetPaginator(), [*range(count)]
+    seen: set[int] = set()
     for request in range(5_000):
         if pages.finished:
             break
@@ -233,3 +240,24 @@ def test_pages_by_offset_reach_every_row_whatever_the_cap(count, page_size, cap,
         seen.update(page)
     assert pages.finished
     assert pages.moved or min(page_size, cap) == 1 or seen >= {*rows}
+
+
+@pytest.mark.parametrize(("count", "size"), [(40_000, 10_000), (15_000, 30_000)])
+def test_memory_is_bounded_by_bytes_not_by_messages(count, size):
+    vendor = edna(count)
+    text = "x" * size
+    for row in vendor.rows:
+        row["content"] = text
+    with vendor.serve():
+        given = {"config": vendor.settings(), "catalog": selecting(EDNA)}
+        finished = subprocess.run(
+            [sys.executable, "-m", "tests.impatient"],
+            input=json.dumps(given),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            cwd=Path(__file__).parent.parent,
+            check=True,
+        )
+    assert int(finished.stderr.split()[-1]) < 200_000

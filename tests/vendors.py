@@ -85,6 +85,8 @@ class Vendor:
             self.before_request(number)
             if handler.command == "POST":
                 return self._edna(number, json.loads(body))
+            if not parts.path.endswith("/messages/history"):
+                return 200, []
             return self._gateway(number, {name: values[0] for name, values in parse_qs(parts.query).items()})
 
     def _edna(self, number: int, query: dict[str, Any]) -> tuple[int, Any]:
@@ -112,7 +114,8 @@ class Vendor:
         asked, cap = int(query["limit"]), self.page_cap(number)
         limit = min(asked, cap)
         start = int(query["page"]) * (limit if self.skip_by_cap else asked)
-        page, size = [], 0
+        page: list[Row] = []
+        size = 0
         for row in found[start : start + limit]:
             size += len(json.dumps(row))
             if self.page_bytes and size > self.page_bytes and page:

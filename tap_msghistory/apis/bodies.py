@@ -137,7 +137,7 @@ class _Reader:
 def _read_by_row(text: str, array: str, reader: _Reader) -> Any:
     """Read a body whose rows are the elements of an array, each by itself."""
     start, end, spans = _elements(text, array)
-    rows = [_read_row(text[first:last], reader) for first, last in spans]
+    rows = [_read_row(text[first:last].strip(), reader) for first, last in spans]
     rest = text[:start] + "[]" + text[end:]
     try:
         value = reader.read(rest)

@@ -1,0 +1,188 @@
+"""Messages are told apart by all that distinguishes them, and one bad row does not hold back a page."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tap_msghistory.window_rows import SHARED_KEY
+from tests.support import LEDGER, REJECTED, sync
+from tests.vendors import END, Vendor, edna_row, gateway_row, spread
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+HOUR = timedelta(hours=1)
+
+
+def read(vendor, **settings):
+    is_edna = any("sentOrReceivedAt" in row for row in vendor.rows if isinstance(row, dict))
+    with vendor.serve():
+        return sync((vendor.settings if is_edna else vendor.gateway_settings)(**settings))
+
+
+def test_incoming_and_outgoing_messages_share_identifiers_without_conflict():
+    vendor = Vendor([edna_row(1, END - HOUR, direction=direction) for direction in ("IN", "OUT")])
+    output = read(vendor)
+    assert [(it["messageId"], it["direction"]) for it in output.records(EDNA)] == [(1, "IN"), (1, "OUT")]
+    (schema,) = [it for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == EDNA]
+    assert schema["key_properties"] == ["messageId", "direction"]
+
+
+@pytest.mark.parametrize("direction", [None, "", " "])
+def test_a_row_without_a_direction_takes_the_configured_one(direction):
+    vendor = Vendor([edna_row(1, END - HOUR, direction=direction)])
+    assert [it["direction"] for it in read(vendor, edna_direction="IN").records(EDNA)] == ["IN"]
+    assert [it["reason"] for it in read(vendor).records(REJECTED)] == ["no readable direction"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", None])
+@pytest.mark.parametrize("other", [{}, {"messageId": None}, {"unknown": 1}])
+def test_a_blank_identifier_counts_as_missing_whatever_else_is_on_the_page(blank, other):
+    rows = [
+        gateway_row(1, END - HOUR, messageId=blank, customerMessageId="order-1"),
+        gateway_row(2, END - HOUR, messageId=blank, customerMessageId=blank),
+        gateway_row(3, END - HOUR, **other),
+        gateway_row(4, END - HOUR, messageId="", customerMessageId="order-4"),
+    ]
+    output = read(Vendor(rows))
+    ids = {it["messageId"] for it in output.records(SMS)}
+    assert ids - {"id 3"} == {"order-1", "order-4"}
+    assert {it["reason"] for it in output.records(REJECTED)} == {"no readable messageId"}
+
+
+@pytest.mark.parametrize("recipients", [2, 50])
+def test_messages_that_share_an_identifier_are_rejected_but_the_first(recipients):
+    rows = [
+        gateway_row(n, END - HOUR + timedelta(seconds=n), messageId="campaign", body=f"text {n}")
+        for n in range(recipients)
+    ]
+    output = read(Vendor([*rows, gateway_row(99, END - HOUR)]))
+    assert {it["destination"] for it in output.records(SMS)} == {"390", "3999"}
+    rejected = output.records(REJECTED)
+    assert {it["reason"] for it in rejected} == {SHARED_KEY}
+    assert {it["message"]["body"] for it in rejected} == {f"text {number}" for number in range(1, recipients)}
+    assert [it["rejected"] for it in output.records(LEDGER) if it["stream"] == SMS] == [recipients - 1]
+
+
+def test_a_rejected_message_keeps_its_key_when_its_status_changes():
+    def keys(status):
+        rows = [gateway_row(n, END - HOUR, messageId="campaign", deliveryStatus=status) for n in range(3)]
+        return {it["rejectionId"] for it in read(Vendor(rows)).records(REJECTED)}
+
+    assert keys("SENT") == keys("DELIVERED")
+
+
+def test_an_identifier_shared_across_windows_overwrites_nothing():
+    times = spread(25_000, timedelta(days=30))
+    rows = [gateway_row(number, sent) for number, sent in enumerate(times)]
+    for number in range(0, 25_000, 1_000):
+        rows[number]["messageId"] = "campaign"
+    output = read(Vendor(rows))
+    ids = [it["messageId"] for it in output.records(SMS)]
+    assert len(ids) == len({*ids}) == 25_000 - 24
+    assert len(output.records(REJECTED)) == 24
+
+
+def test_only_rows_near_a_boundary_are_taken_for_the_same():
+    """edna's identifier of an earlier window, sent again later, is a newer version and is not left out."""
+    rows = [edna_row(number, sent) for number, sent in enumerate(spread(15_000, timedelta(days=30)), start=1)]
+    rows[-1]["messageId"] = rows[0]["messageId"]
+    assert len(read(Vendor(rows)).records(EDNA)) == 15_000
+
+
+DEEP = "[" * 5_000 + "]" * 5_000
+LONG = "9" * 6_000
+
+
+def page_with(element):
+    """edna's answer with one element, given as JSON text, among good rows."""
+
+    def answer(rows, _more):
+        good = [json.dumps(row) for row in rows]
+        return f'{{"content": [{", ".join([*good[:3], element, *good[3:]])}], "hasNext": false}}'.encode()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        ("null", "not an object"),
+        ('"text"', "not an object"),
+        ("[1, 2]", "not an object"),
+        ('{"messageId": 7, "direction": "OUT", "x": ' + DEEP + "}", "nested"),
+        ('{"messageId": 7, "direction": "OUT", "x": ' + LONG + "}", "digits"),
+        ('{"messageId": ' + LONG + ', "direction": "OUT"}', "digits"),
+    ],
+    ids=["null", "string", "array", "deep", "long field", "long identifier"],
+)
+def test_a_row_that_cannot_be_read_is_rejected_and_the_others_arrive(element, reason):
+    rows = [edna_row(number, sent) for number, sent in enumerate(spread(500, timedelta(days=1)), start=1)]
+    output = read(Vendor(rows, answer=page_with(element)))
+    assert len(output.records(EDNA)) == 500
+    (rejected,) = output.records(REJECTED)
+    assert reason in rejected["reason"]
+    assert rejected["message"]["json"].replace(" ", "") == element.replace(" ", "")
+
+
+@pytest.mark.parametrize("has_next", [{}, {"hasNext": None}])
+def test_an_unknown_has_next_is_no_error(has_next):
+    rows = [edna_row(number, sent) for number, sent in enumerate(spread(2_500, timedelta(days=1)), start=1)]
+    output = read(Vendor(rows, answer=lambda page, _: {"content": page, **has_next}))
+    assert len(output.records(EDNA)) == 2_500
+
+
+def test_null_instead_of_a_list_is_an_empty_page():
+    output = read(
+        Vendor([edna_row(1, END + HOUR)], answer=lambda _page, _more: {"content": None, "hasNext": False})
+    )
+    assert output.records(EDNA) == []
+    assert output.bookmark(EDNA)
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+def test_status_204_is_an_empty_page(make):
+    output = read(Vendor([make(1, END - HOUR)], status=lambda _start, _end: 204))
+    assert output.records(EDNA) + output.records(SMS) == []
+    assert output.state["bookmarks"]
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+def test_u_0000_is_replaced_everywhere_and_counted(make, caplog):
+    text = "a\0b"
+    fields = {"body": text, "content": text, "new\0field": {"in\0ner": [text]}}
+    clean = [make(number, END - HOUR) for number in range(2, 50)]
+    output = read(Vendor([make(1, END - HOUR, **fields), *clean]))
+    (record,) = [it for it in output.records(EDNA) + output.records(SMS) if it["extraFields"]]
+    assert "\0" not in json.dumps(record, ensure_ascii=False)
+    assert "\\u0000" not in json.dumps(record)
+    assert record["extraFields"]["new\ufffdfield"] == {"in\ufffdner": ["a\ufffdb"]}
+    assert "5 characters of " in caplog.text
+
+
+@pytest.mark.parametrize("charset", ["windows-1251", "utf-16", "utf-8"])
+def test_a_declared_charset_is_honoured(charset):
+    def answer(page, more):
+        return json.dumps({"content": page, "hasNext": more}, ensure_ascii=False).encode(charset)
+
+    vendor = Vendor(
+        [edna_row(1, END - HOUR, content="Привет")],
+        headers={"Content-Type": f"application/json; charset={charset}"},
+        answer=answer,
+    )
+    assert [it["content"] for it in read(vendor).records(EDNA)] == ["Привет"]
+
+
+def test_bytes_that_are_no_text_are_counted(caplog):
+    row = json.dumps(edna_row(1, END - HOUR, content="ab")).encode().replace(b"ab", b"a\xff\xfeb")
+    output = read(Vendor([edna_row(1, END - HOUR)], answer=lambda *_: b'{"content": [' + row + b"]}"))
+    assert [it["content"] for it in output.records(EDNA)] == ["a\ufffd\ufffdb"]
+    assert "characters of edna_history could not be kept" in caplog.text
+
+
+def test_a_row_is_rejected_once_per_run_at_boundaries_too():
+    rows = [edna_row(number, sent) for number, sent in enumerate(spread(25_000, timedelta(days=30)), start=1)]
+    odd = [edna_row(0.5, sent) for sent in spread(40, timedelta(days=30))]
+    output = read(Vendor([*rows, *odd]), stream_maps={})
+    assert len(output.records(REJECTED)) == 40

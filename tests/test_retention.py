@@ -1,0 +1,79 @@
+"""What a vendor no longer shows, clocks that differ, and cheap connection tests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tap_msghistory.errors import ApiError
+from tap_msghistory.tap import TapMessageHistory
+from tests.support import LEDGER, selecting, sync
+from tests.vendors import END, Vendor, edna_row, gateway_row, spread
+
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+DAY = timedelta(days=1)
+
+
+def vendor(make=edna_row, keeps=timedelta(days=20), count=100):
+    rows = [make(number, sent) for number, sent in enumerate(spread(count, 40 * DAY), start=1)]
+    return Vendor(rows, status=lambda start, _end: 400 if start < END - keeps else 200)
+
+
+def settings(server, make, **more):
+    return (server.settings if make is edna_row else server.gateway_settings)(**more)
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+def test_a_refused_revisit_is_skipped_and_new_messages_arrive(make, caplog):
+    server, stream = vendor(make), EDNA if make is edna_row else SMS
+    with server.serve():
+        begin = (END - 2 * DAY).isoformat()
+        state = {"bookmarks": {stream: {"replication_key_value": begin, "as_of": begin}}}
+        catalog = selecting(stream, LEDGER)
+        output = sync(settings(server, make, revisit_after=["P1D", "P30D"]), state=state, catalog=catalog)
+    rows = {it["reason"]: it for it in output.records(LEDGER) if it["stream"] == stream and it["refused"]}
+    assert rows.keys() == {"revisit"}
+    assert rows["revisit"]["confirmed"] is False
+    assert output.bookmark(stream)["replication_key_value"].startswith("2024-11-03T12:00")
+    assert len(output.records(stream)) > 2
+    assert "revisit_after" in caplog.text
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+def test_a_refused_new_range_names_start_date(make):
+    server = vendor(make)
+    with server.serve(), pytest.raises(ApiError, match="start_date") as caught:
+        sync(settings(server, make))
+    assert caught.value.status == 400
+
+
+def test_a_refusal_of_every_range_is_the_vendors_own_error():
+    server = vendor(keeps=-100 * DAY)
+    begin = (END - 2 * DAY).isoformat()
+    state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
+    errors: list[Exception] = []
+    with server.serve():
+        output = sync(server.settings(), state=state, catch=errors.append)
+    assert "retention" not in str(errors[0])
+    assert output.bookmark(EDNA)["replication_key_value"] == begin
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+def test_a_connection_test_requests_one_small_page_per_stream(make):
+    server = vendor(make, keeps=365 * DAY, count=12_000)
+    with server.serve():
+        names = [EDNA] if make is edna_row else [SMS]
+        tap = TapMessageHistory(config=settings(server, make), catalog=selecting(*names))
+        assert tap.run_connection_test()
+    assert len(server.requests) == (1 if make is edna_row else 3)
+    assert all(int(request["limit"]) <= 10 for request in server.requests)
+
+
+def test_rows_far_outside_of_the_range_are_counted_in_one_warning(caplog):
+    rows = [edna_row(number, END - 400 * DAY) for number in range(1, 8)] + [edna_row(9, END - DAY)]
+    server = Vendor(rows, selects=lambda *_: True)
+    with server.serve():
+        output = sync(server.settings())
+    assert len(output.records(EDNA)) == 8
+    assert "7 messages of edna_history were sent more than two days outside" in caplog.text
