@@ -6,12 +6,14 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from tap_msghistory import retries, timestamps
 from tap_msghistory.apis.base import Complaint, Request
 from tap_msghistory.connections import headers, pool_for
 from tap_msghistory.effort import Effort
@@ -21,6 +23,8 @@ from tap_msghistory.retries import Answer, Retry, Stop, Use, budget_left, delay,
 
 T = TypeVar("T")
 logger = logging.getLogger("tap-msghistory.client")
+
+_LARGEST_SKEW = timedelta(minutes=5)
 
 
 class Client:
@@ -46,6 +50,7 @@ class Client:
         self._max_retry_seconds = max_retry_seconds
         self._connections = connections
         self._pool: urllib3.PoolManager | None = None
+        self._clock_ahead = timedelta(0)
 
     @property
     def requests_per_second(self) -> float | None:
@@ -65,6 +70,8 @@ class Client:
         """
         started = None
         tries = 0
+        accounted = 0.0
+        was_suspended = False
         while True:
             self._wait_for_pace(effort)
             tries += 1
@@ -72,6 +79,7 @@ class Client:
             effort.retries += tries > 1
             sent_at = time.monotonic()
             started = started or sent_at
+            accounted += self._timeout
             outcome, result = self._try(request, parse)
             if isinstance(outcome, Use):
                 self._pace.speed_up()
@@ -84,6 +92,12 @@ class Client:
             if outcome.is_too_much:
                 wait = self._pace.slow_down(sent_at, wait)
             elapsed = time.monotonic() - started
+            if not was_suspended and retries.was_suspended(elapsed, accounted, self._max_retry_seconds):
+                was_suspended = True
+                logger.warning(
+                    "%s: %s; trying once more, as this process was suspended", self._vendor, outcome.why
+                )
+                continue
             if not budget_left(tries, elapsed + wait, self._max_retry_seconds):
                 raise ApiError(
                     f"{self._vendor}: {outcome.why}; gave up after {tries} tries in {elapsed:.0f} s, as "
@@ -91,7 +105,12 @@ class Client:
                     f"({self._max_retry_seconds:g}) or the limit of tries"
                 )
             logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
+            accounted += wait
             self.pause(wait, effort)
+
+    def now(self) -> datetime:
+        """Return the current time; the server's, if this machine's clock is far ahead of it."""
+        return timestamps.now() - self._clock_ahead
 
     def pause(self, seconds: float, effort: Effort) -> None:
         """Wait. Raises `ApiError` at once when `effort` is stopped."""
@@ -104,6 +123,7 @@ class Client:
         """Send once. The second item holds the result, and only beside `Use`."""
         try:
             answer = self._exchange(request)
+            self._note_headers(answer)
             verdict = judge(answer, self._complaints, datetime.now(timezone.utc), request.success)
             return verdict, (parse(answer),) if isinstance(verdict, Use) else ()
         except UnexpectedAnswerError as error:
@@ -120,6 +140,26 @@ class Client:
             # The errors' texts may hold what was asked for; their names say enough.
             names = " < ".join(dict.fromkeys(type(it).__name__ for it in _causes(error)))
             return Retry(f"no whole answer from {host} ({names}); if that goes on, check the base URL"), ()
+
+    def _note_headers(self, answer: Answer) -> None:
+        """Learn how many requests are left, and what time it is there."""
+        headers = answer.headers
+        if (allowance := retries.allowance(headers, datetime.now(timezone.utc))) is not None:
+            self._pace.note_remaining(*allowance)
+        date = None if headers.get("Age", "0") != "0" else retries.http_date(headers.get("Date", ""))
+        if answer.status >= HTTPStatus.BAD_REQUEST or date is None:
+            return
+        ahead = datetime.now(timezone.utc) - date
+        if ahead <= _LARGEST_SKEW:
+            self._clock_ahead = timedelta(0)
+        elif not self._clock_ahead:
+            self._clock_ahead = ahead
+            logger.warning(
+                "This machine's clock is %s ahead of the clock of %s: messages are read up to the server's "
+                "time. Check this machine's clock",
+                timedelta(seconds=round(ahead.total_seconds())),
+                self._vendor,
+            )
 
     def _exchange(self, request: Request) -> Answer:
         if self._pool is None:

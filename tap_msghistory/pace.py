@@ -7,12 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-# A server that says "too many" although the settings' limits are kept is asked more slowly: requests are
-# spaced, twice as far at each such answer, and a little closer again at each success.
+# Where a server limits requests more than the settings say, they are spaced: twice as far at each 429, and
+# closer again at each success. After a short burst of 429s, a run is back at full speed within seconds.
 _FIRST_SPACING = 0.05  # seconds
+_LONGEST_SPACING = 1.0
 _SPACING_GROWTH = 2.0
-_SPACING_DECAY = 0.97
+_SPACING_DECAY = 0.85
 _NO_SPACING = 0.001
+_PERIOD = 60.0  # seconds, of a limit per minute
+_LONGEST_RESET = 3600.0
 #: Requests that are sent evenly arrive a little less so.
 _JITTER = 1.02
 
@@ -45,6 +48,10 @@ class Pace:
             self._limits = [_Limit(1, _interval(count, seconds, sharers)) for count, seconds in limits]
             for limit in self._limits:
                 limit.count(clock())
+        self._has_period = per_minute is not None
+        self._sent: deque[float] = deque()  # within the period
+        self._remaining: float | None = None
+        self._period_began = 0.0  # at the latest
         self._resume_at = 0.0
         self._last_sent_at = 0.0
         self._spacing = 0.0
@@ -66,6 +73,9 @@ class Pace:
             )
             if wait == 0.0:
                 self._last_sent_at = now
+                self._sent.append(now)
+                while self._sent[0] <= now - _PERIOD:
+                    self._sent.popleft()
                 for limit in self._limits:
                     limit.count(now)
             return wait
@@ -78,10 +88,30 @@ class Pace:
         """
         with self._lock:
             if sent_at >= self._resume_at:
-                self._spacing = max(self._spacing * _SPACING_GROWTH, _FIRST_SPACING)
+                self._spacing = min(max(self._spacing * _SPACING_GROWTH, _FIRST_SPACING), _LONGEST_SPACING)
             now = self._clock()
             self._resume_at = max(self._resume_at, now + seconds)
             return max(self._resume_at, self._last_sent_at + self._spacing) - now
+
+    def note_remaining(self, remaining: float, limit: float, reset: float | None = None) -> None:
+        """Take note of how many requests are left. Where none are, send nothing until the period is over.
+
+        `reset` is when that is, in seconds from now, if the server says so. Otherwise the period cannot have
+        begun later than this process's oldest request in it, or than the moment at which `remaining` rose
+        by more than half of `limit`. A limit that slides frees its first request at that time too.
+        """
+        with self._lock:
+            now = self._clock()
+            if self._remaining is not None and remaining - self._remaining > limit / 2:
+                self._period_began = now
+            self._remaining = remaining
+            if remaining > 0:
+                return
+            if reset is not None:
+                self._resume_at = max(self._resume_at, now + min(reset, _LONGEST_RESET))
+            elif self._has_period:
+                oldest = next((sent_at for sent_at in self._sent if sent_at > now - _PERIOD), now)
+                self._resume_at = max(self._resume_at, max(oldest, self._period_began) + _PERIOD)
 
     def speed_up(self) -> None:
         """Space requests a little less: one has succeeded."""

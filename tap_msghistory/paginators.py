@@ -15,6 +15,8 @@ from tap_msghistory.errors import ApiError
 
 #: Pages in a row that bring nothing new although the server says that more is to come.
 _MAX_PAGES_WITHOUT_NEWS = 3
+#: The same where rows move: those that arrive meanwhile push others along.
+_MAX_PAGES_OF_MOVED_ROWS = 12
 #: Times in a row that the end is claimed again hardly any rows further on, as rows arrive like requests.
 _MAX_SLOW_CLAIMS = 10
 #: A page with no more rows than these is not taken for a capped one.
@@ -85,7 +87,7 @@ class Paginator:
             self._end(page, brought, said_last=has_next is False and is_short, may_be_capped=may_be_capped)
         self._overlaps = brought > 0
         if not self.finished:
-            self._require_news(count, new if brought else 0, has_next=has_next)
+            self._require_news(count, brought, new, has_next=has_next)
 
     def _behind_last_row(self, page: PageSlice, identities: Sequence[Any]) -> int | None:
         """Return the index behind the last row received before; None if that row is not where it was."""
@@ -130,11 +132,11 @@ class Paginator:
         else:
             self._end_claimed = True
 
-    def _require_news(self, count: int, new: int, *, has_next: bool | None) -> None:
+    def _require_news(self, count: int, brought: int, new: int, *, has_next: bool | None) -> None:
         if has_next and not count:
             raise ApiError("the server promises more messages but sends an empty page")
-        self._pages_without_news = 0 if new else self._pages_without_news + 1
-        if self._pages_without_news == _MAX_PAGES_WITHOUT_NEWS:
+        self._pages_without_news = 0 if brought and new else self._pages_without_news + 1
+        if self._pages_without_news == (_MAX_PAGES_OF_MOVED_ROWS if self.moved else _MAX_PAGES_WITHOUT_NEWS):
             raise ApiError("the server sends the same messages again and again")
 
 

@@ -16,7 +16,18 @@ from hypothesis import strategies as st
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.errors import ApiError
 from tap_msghistory.pace import Pace
-from tap_msghistory.retries import MAX_TRIES, Answer, Retry, Stop, asked_wait, budget_left, delay, judge
+from tap_msghistory.retries import (
+    MAX_TRIES,
+    Answer,
+    Retry,
+    Stop,
+    allowance,
+    asked_wait,
+    budget_left,
+    delay,
+    judge,
+    was_suspended,
+)
 from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.history import Message
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
@@ -335,3 +346,133 @@ def test_no_thread_outlives_a_sync(filled):
     before = threading.active_count()
     sync(config(filled))
     assert threading.active_count() <= before
+
+
+# Limits that are shared, short bursts, and processes that stood still.
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("1.5", 1.5), (" 3 ", 3), ("3, 3", 3), ("1,7", 7), (".5", 0.5), ("-3", 0), ("1e3", 0), ("nan", 0)],
+)
+def test_a_wait_may_be_a_fraction_repeated_or_padded(header, seconds):
+    assert asked_wait(answer(Retry_After=header), NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999999 00:00:00 GMT", "Sat, 31 Dec 9999 23:59:59 -2359", "0"]
+)
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"retryAfter": ' + b"9" * 5_000 + b"}", b'{"retryAfter": 1e999}']
+)
+def test_absurd_waits_do_not_crash(date, body):
+    assert 0 <= asked_wait(answer(body=body, Retry_After=date), NOW) < float("inf")
+
+
+def test_only_a_429_slows_down_other_requests():
+    for status in (500, 503):
+        verdict = judge(answer(status, Retry_After="1"), (), NOW)
+        assert verdict == Retry(f"status {status}", 1.0)
+    assert judge(answer(429), (), NOW) == Retry("status 429", is_too_much=True, is_refusal=True)
+
+
+def test_after_a_burst_of_429s_full_speed_returns_within_seconds():
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    for _ in range(10):
+        while wait := pace.reserve():
+            now += wait
+        pace.slow_down(sent_at=now, seconds=1.0)
+    ended = now
+    for _ in range(60):
+        while wait := pace.reserve():
+            now += wait
+        pace.speed_up()
+    assert now - ended < 10
+    assert [pace.reserve() for _ in range(100)] == [0.0] * 100
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_ten_refusals_in_a_row_lose_nothing(filled, status):
+    refused = iter(range(10))
+
+    def refuse(_):
+        filled.faults.refuse = None if next(refused, None) is None else status
+
+    filled.journal.watch = refuse
+    assert_all_arrive_once(filled, sync(config(filled)))
+
+
+class SharedLimit:
+    """A server's limit of 1,000 requests per minute, over sliding or fixed periods."""
+
+    def __init__(self, *, slides):
+        self.slides = slides
+        self.times: list[float] = []
+
+    def used(self, now):
+        since = now - 60 if self.slides else now // 60 * 60
+        return sum(since < it <= now if self.slides else since <= it for it in self.times[-2_000:])
+
+    def serve(self, now):
+        """Return what is left, or None for a request over the limit."""
+        if self.used(now) >= 1000:
+            return None
+        self.times.append(now)
+        return 1000 - self.used(now)
+
+
+def send_for(seconds, server, other_starts=None):
+    """Send as fast as allowed; return the numbers of requests served and refused."""
+    now, served, refused = 1_000_030.0, 0, 0
+    end = now + seconds
+    pace = Pace(per_second=50, per_minute=1000, clock=lambda: now)
+    while now < end:
+        if other_starts is not None and now >= other_starts:
+            server.times += [now] * (1000 - server.used(now))
+            other_starts = None
+        if wait := pace.reserve():
+            now += wait
+            continue
+        left = server.serve(now)
+        pace.note_remaining(0 if left is None else left, 1000)
+        served, refused = served + (left is not None), refused + (left is None)
+        now += 0.001
+    return served, refused
+
+
+@pytest.mark.parametrize("slides", [True, False])
+def test_a_limit_that_nobody_shares_is_used_whole(slides):
+    served, refused = send_for(300, SharedLimit(slides=slides))
+    assert served >= 0.8 * 5 * 1000
+    assert refused == 0
+
+
+@pytest.mark.parametrize("slides", [True, False])
+def test_a_period_that_another_program_used_up_is_waited_for(slides):
+    served, refused = send_for(120, SharedLimit(slides=slides), other_starts=1_000_035.0)
+    assert refused <= 1
+    assert served >= 250
+
+
+def test_a_reset_that_the_server_names_is_waited_for():
+    now = 100.0
+    pace = Pace(clock=lambda: now)
+    pace.note_remaining(0, 100)
+    assert pace.reserve() == 0.0
+    pace.note_remaining(0, 100, reset=7)
+    assert pace.reserve() == pytest.approx(7)
+
+
+def test_an_allowance_is_read_from_headers():
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "1000"}
+    assert allowance(headers, NOW) == (0, 1000, None)
+    assert allowance(headers | {"X-RateLimit-Reset": "9"}, NOW) == (0, 1000, 9)
+    assert allowance(headers | {"X-RateLimit-Reset": str(NOW.timestamp() + 5)}, NOW) == (0, 1000, 5)
+    assert allowance(headers | {"X-RateLimit-Limit": "0"}, NOW) is None
+    assert allowance({"X-RateLimit-Remaining": "none"}, NOW) is None
+
+
+def test_time_that_no_wait_explains_was_a_suspension():
+    assert was_suspended(elapsed=1_000, accounted=60, max_seconds=900)
+    assert not was_suspended(elapsed=1_000, accounted=990, max_seconds=900)

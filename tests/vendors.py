@@ -17,7 +17,7 @@ Row = dict[str, Any]
 END = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
 
 
-def edna_row(number: int, sent: datetime, **fields: Any) -> Row:
+def edna_row(number: float, sent: datetime, **fields: Any) -> Row:
     """A message as edna lists it."""
     return {"messageId": number, "direction": "OUT", "sentOrReceivedAt": sent.isoformat(), **fields}
 
