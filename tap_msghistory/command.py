@@ -13,7 +13,7 @@ import simplejson
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 
-from tap_msghistory.errors import StoppedBySignal, TapError, explained, way_to
+from tap_msghistory.errors import StoppedBySignal, StreamsFailedError, TapError, explained, way_to
 
 #: Loggers of libraries that quote messages or what a server says, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
@@ -53,6 +53,8 @@ class TapCommand(SingerCommand):
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
             self._fail(*error.errors)
+        except StreamsFailedError as error:
+            self._fail(*error.lines)
         except TapError as error:
             self._fail(str(error))
         except (json.JSONDecodeError, simplejson.JSONDecodeError) as error:

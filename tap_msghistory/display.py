@@ -140,7 +140,7 @@ def table(streams: list[StreamProgress], now: float, width: int) -> Table:
             reached(it),
             f"{it.messages:,}",
             f"{it.rate(now):,.0f}",
-            "done" if it.ended is not None else time_left(it.seconds_left(now)),
+            it.outcome or ("done" if it.ended is not None else time_left(it.seconds_left(now))),
             f"{it.paced:.0f}s",
             *([_bar(it)] if has_bars else []),
         )

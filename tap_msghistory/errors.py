@@ -7,6 +7,7 @@ vendor wrote stays out, but for the error codes that its pages document.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 _REFUSALS = frozenset({400, 410, 416, 422})
@@ -14,6 +15,10 @@ _REFUSALS = frozenset({400, 410, 416, 422})
 
 class TapError(Exception):
     """A failure that explains itself: reported as one line, without a traceback, exit code 1."""
+
+
+class FatalError(TapError):
+    """A failure that ends the run at once, whichever stream is being read."""
 
 
 class ApiError(TapError):
@@ -28,6 +33,15 @@ class ApiError(TapError):
     def is_refusal(self) -> bool:
         """Whether the server will never serve this request, such as one beyond its retention period."""
         return self.status in _REFUSALS
+
+
+class StreamsFailedError(TapError):
+    """Several streams failed; the others were read."""
+
+    def __init__(self, errors: Mapping[str, Exception]) -> None:
+        """Keep one line per stream that failed, from the errors by stream."""
+        self.lines = [f"{stream}: {explained(error)}" for stream, error in errors.items()]
+        super().__init__("; ".join(self.lines))
 
 
 class UnclearError(ApiError):
@@ -45,14 +59,14 @@ def way_to(error: BaseException) -> list[str]:
 
 
 def explained(error: Exception) -> str:
-    """Say what a failure is; of an unforeseen one type and place only, as its text may quote a message."""
-    if isinstance(error, TapError):
+    """Explain a failure; an unforeseen one by type and place only, as its text may quote a message."""
+    if isinstance(error, (TapError, OSError)):
         return str(error)
     return f"Unforeseen {type(error).__name__} in {way_to(error)[-1]}"
 
 
 class StoppedBySignal(BaseException):
-    """SIGTERM or SIGINT: the tap ends behind a whole line, with exit code 128 + `signum`."""
+    """SIGTERM, SIGINT or SIGHUP: the tap ends behind a whole line, with exit code 128 + `signum`."""
 
     def __init__(self, signum: int) -> None:
         """Keep the signal's number."""

@@ -23,6 +23,12 @@ _PARTS = re.compile(
     r"(?P<rest>(?:\.\d{3})?(?:Z|(?P<offset>[+-]\d\d):?00))",
     re.ASCII,
 )
+#: ISO 8601's extended format; Python also reads week dates and times without separators.
+_EXTENDED = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
+    r"(?:[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d+)?)?)?)?",
+    re.ASCII,
+)
 _MINUTES = frozenset(f":{minute:02}:{second:02}" for minute in range(60) for second in range(60))
 #: Of a part no more values are remembered. A year has fewer hours.
 _REMEMBERED = 10_000
@@ -61,8 +67,10 @@ class Moments:
         return emitted
 
     def _parse(self, text: str) -> str | None:
+        if not _EXTENDED.fullmatch(text):
+            return None
         try:
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text.upper())
             if moment.tzinfo is None:
                 _warn_of_assumption(self._assume_timezone)
                 moment = moment.replace(tzinfo=self._assume_timezone)

@@ -9,10 +9,10 @@ import sys
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_msghistory.errors import StoppedBySignal, TapError
+from tap_msghistory.errors import FatalError, StoppedBySignal
 
 
-class OutputError(TapError):
+class OutputError(FatalError):
     """Stdout takes no more: its reader is gone, or the disk is full."""
 
 

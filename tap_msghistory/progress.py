@@ -20,6 +20,7 @@ class StreamProgress:
     planned: timedelta  #: of send time, in all
     began: float  #: by the run's clock, as all seconds here
     ended: float | None = None
+    outcome: str | None = None  #: "failed" or "skipped"; None: read, or being read
     reached: datetime | None = None  #: the send time up to which has been read
     covered: timedelta = timedelta(0)  #: of what is planned
     new: int = 0
@@ -46,6 +47,10 @@ class StreamProgress:
     def messages(self) -> int:
         """All that have been emitted."""
         return self.new + self.revisited
+
+    def plan(self, windows: Sequence[Window]) -> None:
+        """Take note of the windows that are to be read."""
+        self.planned = sum((window.end - window.start for window in windows), timedelta(0))
 
     def add_messages(self, count: int, reason: Reason) -> None:
         """Take note of messages that are emitted."""
@@ -88,9 +93,17 @@ class Progress:
 
     def begin(self, name: str, windows: Sequence[Window]) -> StreamProgress:
         """Begin a stream that is to read these windows."""
-        planned = sum((it.end - it.start for it in windows), timedelta(0))
-        self.streams.append(StreamProgress(name, planned, self.clock()))
-        return self.streams[-1]
+        stream = StreamProgress(name, timedelta(0), self.clock())
+        stream.plan(windows)
+        self.streams.append(stream)
+        return stream
+
+    def end(self, name: str, outcome: str) -> None:
+        """Record that a stream ended early, or was never started."""
+        stream = next((stream for stream in self.streams if stream.name == name), None) or self.begin(
+            name, []
+        )
+        stream.ended, stream.outcome = self.clock(), outcome
 
     def begin_effort(self, stop: threading.Event) -> Effort:
         """Return what goes along with a window of the stream that is being read, and counts for it."""
@@ -105,7 +118,8 @@ class Progress:
     def summary(self) -> list[str]:
         """Return a line for each stream that was read."""
         return [
-            f"{it.name}: {it.messages:,} messages ({it.new:,} new, {it.revisited:,} revisited), "
+            f"{it.name}: {f'{it.outcome}, ' if it.outcome else ''}{it.messages:,} messages "
+            f"({it.new:,} new, {it.revisited:,} revisited), "
             f"{it.rejected:,} rejected, {it.requests:,} requests, {it.retries:,} of them retries, "
             f"{it.paced:.0f} s waited for the pace, up to {reached(it)} (UTC)"
             for it in self.streams

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,6 +18,7 @@ from tap_msghistory import checks, forecast, histories
 from tap_msghistory.account import Account
 from tap_msghistory.command_line import CommandLineTap
 from tap_msghistory.errors import StoppedBySignal, TapError
+from tap_msghistory.failures import Failures
 from tap_msghistory.output import Writer
 from tap_msghistory.progress import Progress
 from tap_msghistory.settings import SETTINGS
@@ -102,6 +105,29 @@ class TapMessageHistory(CommandLineTap):
             raise reason
         self.message_writer.stop(reason)
 
+    def _setup_signal_handlers(self) -> None:
+        """Handle SIGHUP like SIGTERM, unless the process was started with SIGHUP ignored, as by nohup."""
+        super()._setup_signal_handlers()
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._handle_termination)
+
+    def sync_all(self) -> None:  # type: ignore[misc] # which the SDK declares final
+        """Sync all streams. Raises the failures of streams once the others have been read."""
+        super().sync_all()
+        self.failures.raise_if_any()
+
+    def run_connection_test(self) -> bool:  # type: ignore[misc] # which the SDK declares final
+        """Read one record of each stream. Raises the failures of streams once the others have been read."""
+        super().run_connection_test()
+        self.failures.raise_if_any()
+        return True
+
+    @cached_property
+    def failures(self) -> Failures:
+        """The streams of this run that failed."""
+        return Failures(self.progress)
+
     @property
     def rejected_messages(self) -> RejectedMessagesStream:
         """The stream that takes what cannot be shaped."""
@@ -138,5 +164,8 @@ class TapMessageHistory(CommandLineTap):
         """Take over an earlier run's state. Raises `TapError` where it is not readable."""
         bookmarks = state.get("bookmarks", {})
         if not isinstance(bookmarks, dict) or not all(isinstance(it, dict) for it in bookmarks.values()):
-            raise TapError("The state is not readable: bookmarks must be an object of objects, one a stream")
+            raise TapError("The state is not readable: bookmarks must be an object with an object per stream")
+        known = {history.name for history in histories.of_account(Account({}))} | {*self.streams}
+        for name in bookmarks.keys() - known:
+            self.logger.warning("The state has a bookmark for %s, which is not a stream of this tap", name)
         super().load_state(state)

@@ -44,8 +44,12 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Read a time that was written by `to_text`. Raises `ValueError`."""
-    return floor(datetime.fromisoformat(text))
+    """Read a time that was written by `to_text`; without an offset it is UTC. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    try:
+        return floor(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+    except OverflowError as error:
+        raise ValueError(text) from error
 
 
 def setting_to_moment(text: str) -> datetime:

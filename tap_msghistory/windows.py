@@ -131,6 +131,7 @@ class Bookmark:
     read_to: datetime
     as_of: datetime
     revisited_to: Mapping[timedelta, datetime] = field(default_factory=dict)
+    read_from: datetime | None = None  #: the start_date of the first run; None: not known
 
     def reached(self, age: timedelta) -> datetime:
         """Return the send time up to which messages have been read again at `age`."""
@@ -173,7 +174,7 @@ def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Sched
     """Return the bookmark once `window`, the oldest still to read as of `until`, has been read."""
     if window.reason is Reason.NEW:
         # All that was to be revisited is older than what is new, and so has been read by now.
-        return Bookmark(read_to=window.end, as_of=until)
+        return Bookmark(read_to=window.end, as_of=until, read_from=bookmark.read_from)
     return replace(
         bookmark,
         revisited_to={

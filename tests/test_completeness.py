@@ -116,7 +116,7 @@ def test_rows_deleted_at_every_request_end_in_a_warning(make, caplog):
     vendor.before_request = delete
     output, records = read(vendor)
     assert {row["messageId"] for row in vendor.rows} <= {record["messageId"] for record in records}
-    assert confirmed(output) == [False]
+    assert False in confirmed(output)
     assert "kept moving" in caplog.text
 
 

@@ -114,6 +114,7 @@ def test_a_first_run_brings_every_message_of_all_channels_once_in_send_order(fil
         "replication_key": "sendDate",
         "replication_key_value": iso(END),
         "as_of": iso(END),
+        "read_from": iso(END - timedelta(days=90)),
     }
     assert len(queued(filled)) == WINDOWS
 

@@ -65,4 +65,9 @@ def test_every_record_is_valid_by_the_schema_that_was_emitted_before_it(output, 
 def test_the_last_line_is_the_final_state_of_all_streams(output):
     assert output.messages[-1]["type"] == "STATE"
     for stream in STREAMS:
-        assert set(output.bookmark(stream)) == {"replication_key", "replication_key_value", "as_of"}
+        assert set(output.bookmark(stream)) == {
+            "replication_key",
+            "replication_key_value",
+            "as_of",
+            "read_from",
+        }

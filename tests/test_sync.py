@@ -43,6 +43,7 @@ def test_state_is_the_end_of_what_was_read_and_the_moment_as_of_which(first_run,
         "replication_key": sent_at(stream),
         "replication_key_value": iso(END),
         "as_of": iso(END),
+        "read_from": iso(END - timedelta(days=90)),
     }
 
 

@@ -31,7 +31,7 @@ _START = ("startDateTime", "from")
 _END = ("endDateTime", "to")
 
 #: What is documented as the page size when none is asked for, so that no server cuts it short.
-_JOBS_A_PAGE = 10
+JOBS_A_PAGE = 10
 #: A listed time may be cut to whole seconds.
 _NEAR = timedelta(seconds=1)
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
@@ -46,12 +46,13 @@ class State(Enum):
     EXPIRED = "expired"  #: its file is gone, and can be made anew
 
 
-_STATES = {
-    "COMPLETED": State.READY,
-    "FAILED": State.FAILED,
-    "ERROR": State.FAILED,
-    "EXPIRED": State.EXPIRED,
-}
+#: The vendor's documentation names PENDING, COMPLETED and EXPIRED, and "in progress, completed, or failed". A
+#: status of another name is one of a job that has ended without a file.
+_READY = {"COMPLETED", "COMPLETE", "READY", "DONE", "FINISHED", "SUCCESS", "SUCCEEDED", "AVAILABLE"}
+_PENDING = {
+    "PENDING", "INPROGRESS", "QUEUED", "PROCESSING", "RUNNING", "CREATED", "NEW", "WAITING", "SUBMITTED",
+    "STARTED", "SCHEDULED", "ACCEPTED",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Job:
     state: State
     start: datetime | None
     end: datetime | None
-    filters: Mapping[str, str | None]
+    filters: Mapping[str, str | None]  #: those that are listed with a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class PartnerGatewayExport:
     def list_request(self, page: int) -> Request:
         """Ask for a page of the jobs, newest first."""
         url = f"{self.base_url}/partner-gateway/v1/exports"
-        return Request("GET", url, params={"page": page, "limit": _JOBS_A_PAGE})
+        return Request("GET", url, params={"page": page, "limit": JOBS_A_PAGE})
 
     def link_request(self, job_id: str) -> Request:
         """Ask for the link to a job's file; answered 400 where the file is gone."""
@@ -107,17 +108,16 @@ class PartnerGatewayExport:
             raise UnexpectedAnswerError("it names no export")
         return id_
 
-    def jobs(self, response: Answer) -> list[Job]:
-        """Return a page of jobs. Raises `UnexpectedAnswerError`."""
+    def jobs(self, response: Answer) -> list[Job | None]:
+        """Return a page of jobs; None for what is listed without an identifier.
+
+        Raises `UnexpectedAnswerError`.
+        """
         answer = bodies.read(response, _decoder)
         items = _first(answer, _LIST) if isinstance(answer, dict) else answer
         if not isinstance(items, list):
             raise UnexpectedAnswerError("it is no list of exports")
-        return [_job(it) for it in items]
-
-    def is_last_page(self, jobs: list[Job]) -> bool:
-        """Return whether no further page follows."""
-        return len(jobs) < _JOBS_A_PAGE
+        return [*map(_job, items)]
 
     def link(self, response: Answer) -> str:
         """Return the link to a file. Raises `UnexpectedAnswerError`."""
@@ -127,38 +127,42 @@ class PartnerGatewayExport:
             raise UnexpectedAnswerError("it has no link")
         return link
 
-    def may_be(self, job: Job, window: Window) -> bool:
-        """Return whether nothing that is listed of `job` speaks against its being the one for `window`."""
-        listed = ((job.start, window.start), (job.end, window.end))
-        return all(shown is None or abs(shown - asked) <= _NEAR for shown, asked in listed) and all(
-            shown in (None, self.filters.get(name)) for name, shown in job.filters.items()
-        )
+    def is_for(self, job: Job, window: Window) -> bool:
+        """Return whether the list shows that a job is for `window` and has these filters.
+
+        Another program's job may be for the same range; a second job costs less than somebody else's rows.
+        """
+        bounds = ((job.start, window.start), (job.end, window.end))
+        is_range = all(shown is not None and abs(shown - asked) <= _NEAR for shown, asked in bounds)
+        return is_range and job.filters == self.filters
 
     def _job_url(self, job_id: str) -> str:
         return f"{self.base_url}/partner-gateway/v1/exports/{quote(job_id, safe='')}"
 
 
-def _job(listed: Any) -> Job:
+def _job(listed: Any) -> Job | None:
     id_ = _as_id(_first(listed, _ID)) if isinstance(listed, dict) else None
     if id_ is None:
-        raise UnexpectedAnswerError("it lists an export without an identifier")
+        return None
     return Job(
         id=id_,
         state=_state(listed),
         start=_moment(_first(listed, _START)),
         end=_moment(_first(listed, _END)),
-        filters={name: _first(listed, (name,)) for name in ("sender", "recipient")},
+        filters={name: listed[name] for name in ("sender", "recipient") if listed.get(name) is not None},
     )
 
 
 def _state(listed: dict[str, Any]) -> State:
-    state = _STATES.get(str(_first(listed, _STATUS)).upper(), State.PENDING)
-    if state in (State.FAILED, State.EXPIRED):
-        return state
-    is_available = _first(listed, _IS_AVAILABLE)
-    if is_available is None:
-        return state
-    return State.READY if is_available else State.PENDING
+    status, is_available = _first(listed, _STATUS), _first(listed, _IS_AVAILABLE)
+    name = "".join(filter(str.isalpha, str(status or ""))).upper()
+    if not name:
+        return State.READY if is_available else State.PENDING
+    if name in _READY:
+        return State.READY if is_available in (None, True) else State.EXPIRED
+    if name in _PENDING:
+        return State.READY if is_available else State.PENDING
+    return State.EXPIRED if name == "EXPIRED" else State.FAILED
 
 
 def _first(answer: dict[str, Any], names: tuple[str, ...]) -> Any:

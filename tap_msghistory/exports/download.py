@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -11,11 +12,13 @@ from http import HTTPStatus
 import urllib3
 
 from tap_msghistory.checks import is_private_url
-from tap_msghistory.connections import headers, pool_for
+from tap_msghistory.connections import headers as request_headers
+from tap_msghistory.connections import pool_for
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 
 _CHUNK = 1 << 16  # bytes
+_GZIP = 31  # for zlib: a gzip member
 _is_quiet = ContextVar("_is_quiet", default=False)
 
 
@@ -32,8 +35,8 @@ class Downloader:
         for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(logger).addFilter(_may_be_logged)
 
-    def chunks(self, link: str, effort: Effort) -> Iterator[bytes]:
-        """Yield a file as it comes.
+    def chunks(self, link: str, effort: Effort, headers: dict[str, str] | None = None) -> Iterator[bytes]:
+        """Yield a file as it comes; `headers` takes those of the response. Status 204 is an empty file.
 
         Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
         for loopback), and when `effort` is stopped.
@@ -43,9 +46,13 @@ class Downloader:
         effort.requests += 1
         try:
             with pool_for(link, 1) as pool, self._open(link, pool) as response:
+                if response.status == HTTPStatus.NO_CONTENT:
+                    return
                 if response.status != HTTPStatus.OK:
                     raise DownloadError(f"the download was answered with status {response.status}")
-                for chunk in response.stream(_CHUNK, decode_content=True):
+                if headers is not None:
+                    headers.update(response.headers)
+                for chunk in _decoded(response):
                     if effort.stop.is_set():
                         raise ApiError("stopped while downloading")
                     yield chunk
@@ -57,12 +64,33 @@ class Downloader:
             return pool.request(
                 "GET",
                 link,
-                headers=headers("*/*"),
+                headers=request_headers("*/*"),
                 timeout=self._timeout,
                 redirect=False,
                 retries=False,
                 preload_content=False,
             )
+
+
+def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield a body. urllib3 does not notice that a compressed one ends early."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        yield from response.stream(_CHUNK, decode_content=True)
+        return
+    member = zlib.decompressobj(_GZIP)
+    is_complete = False
+    for chunk in response.stream(_CHUNK, decode_content=False):
+        rest = chunk
+        while rest:
+            try:
+                yield member.decompress(rest)
+            except zlib.error:
+                raise DownloadError("the file is not gzip, as its header says") from None
+            is_complete, rest = member.eof, member.unused_data
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+    if not is_complete:
+        raise DownloadError("the compressed file ends early")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tap_msghistory.apis.export import Job, PartnerGatewayExport, State
+from tap_msghistory.apis.export import JOBS_A_PAGE, Job, PartnerGatewayExport, State
 from tap_msghistory.client import Client
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, UnclearError
@@ -87,7 +87,7 @@ class ExportJobs:
                 raise ApiError(f"the partner gateway: the export of {span(window)} has failed")
         raise _gave_up(window, "its file is gone time and again")
 
-    def listed(self, effort: Effort, page: int = 0) -> list[Job]:
+    def listed(self, effort: Effort, page: int = 0) -> list[Job | None]:
         """Return a page of the account's jobs, newest first."""
         return self._client.send(self._api.list_request(page), self._api.jobs, effort)
 
@@ -97,7 +97,7 @@ class ExportJobs:
         One at a time, so that a new job in the list is not another window's.
         """
         with self._queueing:
-            known = {job.id for job in self.listed(effort)}
+            known = {job.id for job in self._all_listed(effort)}
             for _ in range(_TRIES):
                 try:
                     return self._client.send(self._api.queue_request(window), self._api.queued_id, effort)
@@ -109,10 +109,9 @@ class ExportJobs:
         raise _gave_up(window, "no request to queue it was answered clearly")
 
     def _find_new(self, window: Window, known: set[str], effort: Effort) -> Job | None:
-        """Return a job that can only be the one just asked for; of several without a range, none is."""
-        new = [it for it in self.listed(effort) if it.id not in known and self._api.may_be(it, window)]
-        certain = [it for it in new if it.start and it.end] or (new if len(new) == 1 else [])
-        return certain[0] if certain else None
+        """Return a job that the list shows to be the one just asked for."""
+        new = (job for job in self._all_listed(effort) if job.id not in known)
+        return next((job for job in new if self._api.is_for(job, window)), None)
 
     def _is_ready(self, job_id: str, window: Window, deadline: float, effort: Effort) -> bool:
         """Wait for a job's end, and return whether there is a file."""
@@ -134,14 +133,19 @@ class ExportJobs:
         raise _gave_up(window, f"it is not ready after export_timeout ({self._timeout:g} seconds)")
 
     def _find(self, job_id: str, effort: Effort) -> Job | None:
+        # A list may lag behind what was queued.
+        return next((job for job in self._all_listed(effort) if job.id == job_id), None)
+
+    def _all_listed(self, effort: Effort) -> Iterator[Job]:
+        """Yield the account's jobs page by page, in either order, until a page brings none that is new."""
+        seen: set[str] = set()
         for page in range(_PAGES):
-            jobs = self.listed(effort, page)
-            for job in jobs:
-                if job.id == job_id:
-                    return job
-            if self._api.is_last_page(jobs):
+            listed = self.listed(effort, page)
+            jobs = [job for job in listed if job is not None and job.id not in seen]
+            yield from jobs
+            seen.update(job.id for job in jobs)
+            if len(listed) < JOBS_A_PAGE or not jobs:
                 break
-        return None  # a list may lag behind what was queued
 
     def _renew(self, job_id: str, window: Window, effort: Effort) -> None:
         logger.warning("Export of %s: its file has expired and is made anew", span(window))

@@ -97,7 +97,9 @@ class ExportReader:
         """Parse a file while it comes, and put its messages in order."""
         spool = Spool()
         try:
-            for rows in _parts(self._rows.read(self._downloader.chunks(link, effort))):
+            headers: dict[str, str] = {}
+            chunks = self._downloader.chunks(link, effort, headers)
+            for rows in _parts(self._rows.read(chunks, headers, effort)):
                 self._add(rows, spool)
             spool.finish()
             effort.pages += 1
@@ -106,8 +108,8 @@ class ExportReader:
             raise
         return spool
 
-    def _add(self, rows: list[Row], spool: Spool) -> None:
-        shaped = map(self._shaper, rows)
+    def _add(self, rows: list[Row | Rejected], spool: Spool) -> None:
+        shaped = (row if isinstance(row, Rejected) else self._shaper(row) for row in rows)
         items = [item if isinstance(item, Rejected) else self._record(**item) for item in shaped]
         spool_items(spool, items, self._layout)
 

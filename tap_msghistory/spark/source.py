@@ -206,6 +206,7 @@ def _columns(options: ReadOptions) -> Columns:
 
 def _bookmark(offset: Offset, key: str, history: MessageHistory) -> Bookmark:
     try:
-        return bookmarks.read(offset.get(key, {}), history.account.settings.schedule.start_date)
+        start_date = history.account.settings.schedule.start_date
+        return bookmarks.read(offset.get(key, {}), start_date, history.sent_at)
     except ValueError as error:
         raise TapError(f"The offset of {key} is not readable: {error}") from error

@@ -6,12 +6,12 @@ import logging
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from singer_sdk import Stream
-from singer_sdk.batch import Batcher
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
@@ -22,7 +22,8 @@ from tap_msghistory.histories.base import Watch
 from tap_msghistory.output import Writer
 from tap_msghistory.progress import StreamProgress
 from tap_msghistory.streams import shortcut
-from tap_msghistory.timestamps import floor, now, to_text
+from tap_msghistory.streams.batches import get_batcher
+from tap_msghistory.timestamps import floor, to_text
 from tap_msghistory.window_rows import Batch
 from tap_msghistory.windows import Bookmark, Window, advance, plan
 
@@ -59,13 +60,18 @@ class MessageHistoryStream(Stream):
         self.primary_keys = history.identity.key
         self.replication_key = history.sent_at
         self.selected_by_default = history.by_default
+        self._unwritten: Bookmark | None = None
         # Errors that explain themselves are reported once, by the command.
         self.logger.addFilter(_is_no_handled_error)
+
+    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # which the SDK declares final
+        """Sync. A failure is kept for the end of the run, so that the other streams are read too."""
+        self._tap.failures.guard(self.name, self.history.client, partial(super().sync, context))
 
     def planned(self) -> Plan:
         """Return what a run that begins now reads."""
         settings = self._tap.account.settings
-        until = floor(settings.read_until(now()))
+        until = floor(settings.read_until(self.history.client.now()))
         bookmark = self._read_bookmark()
         if until < bookmark.read_to:
             self.logger.warning(
@@ -119,9 +125,11 @@ class MessageHistoryStream(Stream):
             raise TapError(f"Setting batch_config does not go with several stream maps of {self.name}")
         with self.get_sync_timer():
             messages = chain.from_iterable(map(self._generate_record_messages, self.get_records(context)))
-            batcher = Batcher(self.tap_name, self.name, batch_config)
+            batcher = get_batcher(self.tap_name, self.name, batch_config)
             for manifest in batcher.get_batches(message.record for message in messages):
+                self._move_state()
                 yield batch_config.encoding, manifest
+            self._move_state()
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the messages of each planned window; when asked for the next, move the bookmark."""
@@ -130,10 +138,19 @@ class MessageHistoryStream(Stream):
             if windows:
                 yield self.history.sample(windows[-1])
             return
+        self._warn_of_start_date(bookmark)
         progress = self._tap.progress.begin(self.name, windows)
         watch = Watch(self._tap.progress.begin_effort, self._tap.check_output)
+        batches = self._read_windows(windows, watch, until)
+        first = [*islice(batches, 1)]
+        if first and (replanned := self.planned()).until < until:
+            # The first response has shown that this machine's clock is ahead of the server's.
+            batches.close()
+            bookmark, until, windows = replanned
+            progress.plan(windows)
+            first, batches = [], self._read_windows(windows, watch, until)
         messages = rejected = 0
-        for batch in self._read_windows(windows, watch, until):
+        for batch in chain(first, batches):
             window = batch.window
             if batch.rejected:
                 rejected += len(batch.rejected)
@@ -152,7 +169,9 @@ class MessageHistoryStream(Stream):
         progress.ended = self._tap.progress.clock()
         self._warn_of_findings(progress)
 
-    def _read_windows(self, windows: list[Window], watch: Watch, until: datetime) -> Iterator[Batch]:
+    def _read_windows(
+        self, windows: list[Window], watch: Watch, until: datetime
+    ) -> Generator[Batch, None, None]:
         """Yield the windows' batches. A window that is read again may be refused, a new one may not.
 
         Raises `ApiError`, which names `start_date` if it is the range that the vendor refuses.
@@ -180,6 +199,17 @@ class MessageHistoryStream(Stream):
                 "retention period. Set start_date to where its history begins",
                 error.status,
             ) from error
+
+    def _warn_of_start_date(self, bookmark: Bookmark) -> None:
+        start_date = self._tap.account.settings.schedule.start_date
+        if bookmark.read_from is not None and start_date < bookmark.read_from:
+            self.logger.warning(
+                "start_date %s has no effect on %s: its state begins at %s. To read older messages, run once "
+                "with this start_date, an end_date and a state of its own",
+                to_text(start_date),
+                self.name,
+                to_text(bookmark.read_from),
+            )
 
     def _warn_of_findings(self, progress: StreamProgress) -> None:
         """Report once what the windows of a run have shown."""
@@ -220,6 +250,7 @@ class MessageHistoryStream(Stream):
             return bookmarks.read(
                 self.stream_state if self._is_incremental else {},
                 self._tap.account.settings.schedule.start_date,
+                self.history.sent_at,
             )
         except ValueError as error:
             raise TapError(f"The state of {self.name} is not readable: {error}") from error
@@ -227,15 +258,22 @@ class MessageHistoryStream(Stream):
     def _write_bookmark(self, bookmark: Bookmark) -> None:
         """Move the state, and emit it: all that it covers has been written by now.
 
-        Unless in files: the SDK emits the state behind the message that announces a file, and by then
-        exactly the windows that have moved it are in this file or an earlier one.
+        With `batch_config`, the state moves when the file that ends the window has been written. The SDK
+        emits it after the message that announces the file.
         """
         if not self._is_incremental:
             return
-        bookmarks.write(bookmark, self.history.sent_at, self.stream_state)
-        self.state_manager.is_flushed = False
+        self._unwritten = bookmark
         if self.get_batch_config(self.config) is None:
+            self._move_state()
             self._write_state_message()
+
+    def _move_state(self) -> None:
+        """Move the state over all windows that have been written."""
+        if self._unwritten:
+            bookmarks.write(self._unwritten, self.history.sent_at, self.stream_state)
+            self.state_manager.is_flushed = False
+            self._unwritten = None
 
 
 def _is_no_handled_error(record: logging.LogRecord) -> bool:

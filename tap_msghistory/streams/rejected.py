@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from singer_sdk.schema.source import StreamSchema
 
-from tap_msghistory.errors import TapError
+from tap_msghistory.errors import FatalError
 from tap_msghistory.records import Rejected
 from tap_msghistory.schemas import SCHEMAS
 from tap_msghistory.streams.side import SideStream
@@ -39,12 +39,12 @@ class RejectedMessagesStream(SideStream):
         return f"they are LOST, as the stream {self.name} is not selected"
 
     def write(self, stream: str, rejected: list[Rejected]) -> None:
-        """Emit what a window of `stream` had. Raises `TapError` above `max_rejected`."""
+        """Emit what a window of `stream` had. Raises `FatalError` above `max_rejected`, for all streams."""
         for it in rejected:
             self.write_record(_record(stream, it))
         self._rejected += len(rejected)
         if self._max_rejected is not None and self._rejected > self._max_rejected:
-            raise TapError(
+            raise FatalError(
                 f"{self._rejected} messages could not be shaped, which is more than max_rejected "
                 f"({self._max_rejected}); {self.whereabouts}; the last reason: {rejected[-1].reason}"
             )
