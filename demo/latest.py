@@ -6,17 +6,18 @@ docs/spark.md shows how.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql.functions import col, to_date
 
-KEY = "messageId"  # with the option accounts: account and messageId
+#: Of edna_history; a gateway channel has messageId alone. With the option accounts, account comes first.
+KEY = ("messageId", "direction")
 
 
-def keep_latest(directory: Path, sent_at: str) -> Callable[[DataFrame, int], None]:
-    """Return what `foreachBatch` takes; the directory has a subdirectory a day of `sent_at`.
+def keep_latest(directory: Path, sent_at: str, key: Sequence[str] = KEY) -> Callable[[DataFrame, int], None]:
+    """Return what `foreachBatch` takes; the directory has one subdirectory per day of `sent_at`.
 
     A batch has each message once. To do one twice changes nothing. Raises `ValueError`
     for one with a column `rejected`: what is rejected has neither key nor day, and goes elsewhere.
@@ -32,7 +33,7 @@ def keep_latest(directory: Path, sent_at: str) -> Callable[[DataFrame, int], Non
             merged = batch
             if directory.exists():
                 kept = batch.sparkSession.read.schema(batch.schema).parquet(str(directory))
-                kept = kept.where(col("day").isin(days)).join(batch, KEY, "left_anti")
+                kept = kept.where(col("day").isin(days)).join(batch, [*key], "left_anti")
                 merged = kept.unionByName(batch)
             if days:
                 # Only the days that the batch has messages of are written anew.

@@ -56,7 +56,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default=EDNA_BASE_URL,
         title="edna: base URL",
-        description="Where edna Pulse is. https, except on loopback.",
+        description="Base URL of the edna Pulse API, which is also served at https://app.edna.ru and "
+        "https://app.edna.by. https, except on loopback.",
     ),
     th.Property(
         "edna_channel_types",

@@ -43,7 +43,14 @@ def message_history(context: AssetExecutionContext) -> None:
         "TAP_MSGHISTORY_PARTNER_GATEWAY_REQUESTS_PER_SECOND": str(REQUESTS_PER_SECOND // SHARDS_AT_ONCE),
     }
     subprocess.run(
-        ["meltano", "run", f"--state-id-suffix={context.partition_key}", "tap-msghistory", "target-postgres"],
+        # Not `meltano run`: concurrent runs would share their catalog and state files.
+        [
+            "meltano",
+            "el",
+            f"--state-id=messages-{context.partition_key}",
+            "tap-msghistory",
+            "target-postgres",
+        ],
         env={**os.environ, **shard},
         check=True,
     )

@@ -28,9 +28,13 @@ class EdnaHistory:
     rows_member: ClassVar[str] = "content"
     probe_order: ClassVar[Order | None] = Order.OLDEST_FIRST
     complaints: ClassVar[tuple[Complaint, ...]] = (
-        Complaint(401, "Api key not found", "check edna_api_key"),
-        Complaint(401, "", "check edna_api_key"),
-        Complaint(403, "", "check that edna_api_key may read message histories"),
+        Complaint(401, "Api key not found", "check edna_api_key, which may have expired"),
+        Complaint(401, "", "check edna_api_key, which may have expired"),
+        Complaint(
+            403,
+            "",
+            "check that edna_api_key has not expired and that its method groups include message histories",
+        ),
         Complaint(404, "", "check edna_base_url"),
         Complaint(400, "not-valid-request", "check edna_subscriber_address"),
         Complaint(400, "limit-not-valid", "lower page_size"),

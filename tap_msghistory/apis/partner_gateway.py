@@ -35,7 +35,12 @@ class PartnerGatewayHistory:
             "",
             "check partner_gateway_api_key, or partner_gateway_username and partner_gateway_password",
         ),
-        Complaint(403, "", "this machine's IP address is not on the account's IP list: add it there"),
+        Complaint(
+            403,
+            "",
+            "add this machine's IP address to the account's IP list, and check that the key has the permission "
+            "to read messages",
+        ),
         Complaint(404, "", "check partner_gateway_base_url"),
         Complaint(400, "", "check the settings that begin with partner_gateway_"),
     )
