@@ -76,7 +76,7 @@ def run_shard(project, sandbox, state_id, start, end):
         "TAP_MSGHISTORY_EDNA_API_KEY": sandbox.edna_options.key,
         "TAP_MSGHISTORY_EDNA_BASE_URL": sandbox.edna_base_url,
     }
-    command = [MELTANO, "el", f"--state-id={state_id}", "tap-msghistory", "target-lines"]
+    command = [str(MELTANO), "el", f"--state-id={state_id}", "tap-msghistory", "target-lines"]
     finished = subprocess.run(
         command, cwd=project, env={**kept, **variables}, capture_output=True, text=True, check=False
     )

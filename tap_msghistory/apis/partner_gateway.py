@@ -38,8 +38,8 @@ class PartnerGatewayHistory:
         Complaint(
             403,
             "",
-            "add this machine's IP address to the account's IP list, and check that the key has the permission "
-            "to read messages",
+            "add this machine's IP address to the account's IP list, and check that the key has the "
+            "permission to read messages",
         ),
         Complaint(404, "", "check partner_gateway_base_url"),
         Complaint(400, "", "check the settings that begin with partner_gateway_"),
