@@ -284,7 +284,7 @@ def test_a_queue_request_without_a_clear_answer_is_not_repeated_where_its_job_is
     options = filled.export_options
     options.unclear_next, options.unclear, options.hide_range = 2, unclear, hide_range
     assert export(filled).records(EXPORT) == all_messages(filled)
-    assert len(queued(filled)) == WINDOWS
+    assert len(queued(filled)) == WINDOWS + 2 * hide_range, "a job without a range may be anybody's"
     assert options.unclear_next == 0
 
 
@@ -427,7 +427,11 @@ def test_a_file_that_is_gone_time_and_again_is_an_error_that_names_the_window(fi
 # Downloads.
 
 
-@pytest.mark.parametrize("how", get_args(Break))
+#: A row that does not fit is rejected by itself.
+BROKEN = [how for how in get_args(Break) if how != "row"]
+
+
+@pytest.mark.parametrize("how", BROKEN)
 def test_a_download_that_goes_wrong_is_started_over_with_a_fresh_link(filled, how):
     filled.export_options.break_next, filled.export_options.break_how = 3, how
     assert export(filled).records(EXPORT) == all_messages(filled)
@@ -436,13 +440,13 @@ def test_a_download_that_goes_wrong_is_started_over_with_a_fresh_link(filled, ho
     assert len({it.params["signature"] for it in asked(filled, "GET", DOWNLOAD_PATH)}) == WINDOWS + 3
 
 
-@pytest.mark.parametrize("how", get_args(Break))
+@pytest.mark.parametrize("how", BROKEN)
 def test_a_download_that_always_goes_wrong_is_an_error_that_names_the_window_and_no_data(filled, how):
     filled.export_options.break_next, filled.export_options.break_how = 99, how
     output, error = failing(filled, export_concurrency=1)
     assert f"{iso(END - timedelta(days=90))} to {iso(END - timedelta(days=60))}" in str(error)
     assert output.records(EXPORT) == []
-    assert output.state == {}
+    assert output.bookmark(EXPORT) == {}
     assert len(asked(filled, "GET", DOWNLOAD_PATH)) == 5
 
 
