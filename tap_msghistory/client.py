@@ -25,6 +25,8 @@ T = TypeVar("T")
 logger = logging.getLogger("tap-msghistory.client")
 
 _LARGEST_SKEW = timedelta(minutes=5)
+#: Seconds for which limits per minute may hold requests back, whatever the budget for retries.
+_LONGEST_PERIOD = 60.0
 
 
 class Client:
@@ -177,6 +179,11 @@ class Client:
 
     def _wait_for_pace(self, effort: Effort) -> None:
         while wait := self._pace.reserve():
+            if wait > max(self._max_retry_seconds, _LONGEST_PERIOD):
+                raise ApiError(
+                    f"{self._vendor}: no request may be sent for {wait:.0f} s, which is beyond "
+                    f"max_retry_seconds ({self._max_retry_seconds:g})"
+                )
             effort.paced += wait
             self.pause(wait, effort)
 

@@ -16,7 +16,7 @@ from tap_msghistory.errors import ApiError
 #: Pages in a row that bring nothing new although the server says that more is to come.
 _MAX_PAGES_WITHOUT_NEWS = 3
 #: The same where rows move: those that arrive meanwhile push others along.
-_MAX_PAGES_OF_MOVED_ROWS = 12
+_MAX_PAGES_OF_MOVED_ROWS = 6
 #: Times in a row that the end is claimed again hardly any rows further on, as rows arrive like requests.
 _MAX_SLOW_CLAIMS = 10
 #: A page with no more rows than these is not taken for a capped one.

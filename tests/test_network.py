@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 import trustme
 
-from tap_msghistory.errors import ApiError
+from tap_msghistory.errors import TapError
 from tap_msghistory.pace import Pace
 from tap_msghistory.retries import MAX_TRIES
 from tap_msghistory.sandbox.clock import Clock
@@ -227,15 +227,15 @@ def test_what_is_left_over_on_a_connection_is_no_answer_to_the_next_request(smal
 
 def test_a_server_that_is_always_rude_is_an_error_when_the_budget_is_spent(small):
     answering = Answering(b"SSH-2.0-OpenSSH_9.6\r\n")
-    with serving(answering) as port, pytest.raises(ApiError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
-        sync(behind(f"http://127.0.0.1:{port}", small))
+    with serving(answering) as port, pytest.raises(TapError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
+        sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None))
     assert len(answering.requests) <= MAX_TRIES
 
 
 def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small):
     answering = Answering(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
-    with serving(answering) as port, pytest.raises(ApiError, match="max_retry_seconds"):
-        sync(behind(f"http://127.0.0.1:{port}", small, max_retry_seconds=1))
+    with serving(answering) as port, pytest.raises(TapError, match="max_retry_seconds"):
+        sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None, max_retry_seconds=1))
     # Spaced twice as far each time: at 0, 0.05, 0.15, 0.35 and 0.75 s. The next would be at 1.55 s.
     assert len(answering.requests) <= 5
 
@@ -291,7 +291,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
         front(connection)
 
     with serving(count, tls) as port:
-        settings = behind(f"https://127.0.0.1:{port}", small, concurrency=8)
+        settings = behind(f"https://127.0.0.1:{port}", small, partner_gateway_api_key=None, concurrency=8)
         finished = run(settings, tmp_path)
     (line,) = complaints(finished.stderr)
     assert "certificate" in line
@@ -303,7 +303,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
 def test_a_certificate_of_another_host_is_not_taken(small, tls, trusted, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     front = Front(small.url)
-    with serving(front, tls) as port, pytest.raises(ApiError, match="TLS certificate of localhost"):
+    with serving(front, tls) as port, pytest.raises(TapError, match="TLS certificate of localhost"):
         sync(behind(f"https://localhost:{port}", small))
     assert front.requests == []
 
@@ -322,7 +322,7 @@ def test_requests_ca_bundle_goes_before_ssl_cert_file(small, tls, trusted, distr
         assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
         monkeypatch.setenv("SSL_CERT_FILE", trusted)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", distrusted)
-        with pytest.raises(ApiError, match="certificate"):
+        with pytest.raises(TapError, match="certificate"):
             sync(behind(f"https://127.0.0.1:{port}", small))
 
 
@@ -331,7 +331,7 @@ def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted
     authority.issue_cert("elsewhere.test").configure_cert(context)
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     front = Front(small.url)
-    with serving(front, context) as port, pytest.raises(ApiError, match="certificate"):
+    with serving(front, context) as port, pytest.raises(TapError, match="certificate"):
         sync(behind(f"https://127.0.0.1:{port}", small))
     assert front.requests == []
 
@@ -339,7 +339,7 @@ def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("path", ["nowhere.pem", "README.md"])
 def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tmp_path, name, path):
-    settings = behind("https://127.0.0.1:9", small)
+    settings = behind("https://127.0.0.1:9", small, partner_gateway_api_key=None)
     finished = run_here(settings, tmp_path, env=environment(**{name: path}))
     (line,) = complaints(finished.stderr)
     assert path in line
@@ -408,14 +408,14 @@ def test_a_proxy_that_refuses_is_an_error_that_says_so(small, monkeypatch, statu
     refusing = Answering(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
     with serving(refusing) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-        with pytest.raises(ApiError, match=r"vendor\.test.*[Pp]roxy"):
-            sync(behind("https://vendor.test", small, max_retry_seconds=0))
+        with pytest.raises(TapError, match=r"vendor\.test.*[Pp]roxy"):
+            sync(behind("https://vendor.test", small, partner_gateway_api_key=None, max_retry_seconds=0))
     assert len(refusing.requests) == 1
 
 
 @pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:9", "http://127.0.0.1:port", "http://"])
 def test_a_proxy_that_is_no_url_is_an_error_at_once(small, monkeypatch, caplog, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(ApiError, match="proxy"):
+    with pytest.raises(TapError, match="proxy"):
         sync(behind("https://vendor.test", small))
     assert not any("asking again" in it.getMessage() for it in caplog.records)
