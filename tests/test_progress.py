@@ -69,7 +69,7 @@ def test_of_a_run_that_fails_the_summary_has_what_it_took(sandbox, tmp_path):
     sandbox.faults.fail_next = 10**6
     finished = run(config(sandbox, max_retry_seconds=0), tmp_path)
     assert finished.returncode == 1
-    assert "edna_history: 0 messages (0 new, 0 revisited), 0 rejected, 1 requests" in finished.stderr
+    assert "edna_history: failed, 0 messages (0 new, 0 revisited), 0 rejected, 1 requests" in finished.stderr
 
 
 def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):

@@ -209,7 +209,8 @@ def test_a_key_goes_to_no_host_but_the_configured_one(guarded, tmp_path):
     elsewhere = Front(guarded.url)
     with serving(elsewhere) as port:
         guarded.faults.redirect_to = f"http://127.0.0.1:{port}"
-        line = assert_failed_in_one_line(sync(config(guarded), tmp_path, command=run))
+        settings = config(guarded, partner_gateway_api_key=None)
+        line = assert_failed_in_one_line(sync(settings, tmp_path, command=run))
     assert "redirect" in line
     assert elsewhere.requests == []
 
