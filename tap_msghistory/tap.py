@@ -78,7 +78,9 @@ class TapMessageHistory(CommandLineTap):
             selection, schema = entry.metadata.resolve_selection(), entry.schema.to_dict()
             if selection[()]:
                 schema = get_selected_schema(entry.tap_stream_id, schema, selection)
-            self.mapper.register_raw_stream_schema(entry.tap_stream_id, schema, entry.key_properties)
+            stream = self.streams.get(entry.tap_stream_id)
+            keys = stream.primary_keys if stream else entry.key_properties
+            self.mapper.register_raw_stream_schema(entry.tap_stream_id, schema, keys)
 
     @cached_property
     def account(self) -> Account:

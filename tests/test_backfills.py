@@ -89,7 +89,7 @@ def test_the_example_loads_and_each_shard_has_its_dates_its_state_and_its_share_
         done = dagster.materialize([example.message_history], partition_key="2024-02-01")
     assert done.success
     (command,), options = run.call_args
-    assert command == ["meltano", "el", "--state-id=2024-02-01", "tap-msghistory", "target-postgres"]
+    assert command == ["meltano", "el", "--state-id=messages-2024-02-01", "tap-msghistory", "target-postgres"]
     assert options["check"]
     shard = {name: it for name, it in options["env"].items() if it != os.environ.get(name)}
     assert shard == {

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tap_msghistory.window_rows import SHARED_KEY
-from tests.support import LEDGER, REJECTED, sync
+from tests.support import LEDGER, REJECTED, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -25,6 +25,17 @@ def test_incoming_and_outgoing_messages_share_identifiers_without_conflict():
     vendor = Vendor([edna_row(1, END - HOUR, direction=direction) for direction in ("IN", "OUT")])
     output = read(vendor)
     assert [(it["messageId"], it["direction"]) for it in output.records(EDNA)] == [(1, "IN"), (1, "OUT")]
+    (schema,) = [it for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == EDNA]
+    assert schema["key_properties"] == ["messageId", "direction"]
+
+
+def test_a_catalog_from_before_does_not_change_the_key():
+    catalog = selecting(EDNA)
+    for stream in catalog["streams"]:
+        stream["key_properties"] = ["messageId"]
+    vendor = Vendor([edna_row(1, END - HOUR)])
+    with vendor.serve():
+        output = sync(vendor.settings(), catalog=catalog)
     (schema,) = [it for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == EDNA]
     assert schema["key_properties"] == ["messageId", "direction"]
 
