@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import gc
+import logging
+import os
 import sys
 from importlib.metadata import version
+
+_LOG_LEVELS = "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"
+
+
+def _check_log_level() -> None:
+    """Replace a level that logging does not know: it may be meant for another program."""
+    for name in ("TAP_MSGHISTORY_LOGLEVEL", "LOGLEVEL"):
+        level = os.environ.get(name)
+        if level and not isinstance(logging.getLevelName(level.upper()), int):
+            os.environ[name] = "INFO"
+            print(f"{name} must be one of {', '.join(_LOG_LEVELS)}; INFO is used", file=sys.stderr)  # noqa: T201
 
 
 def main() -> None:
@@ -14,6 +27,7 @@ def main() -> None:
         return
     # What is imported stays. To search it for garbage, again and again, is a quarter of a start's work.
     gc.disable()
+    _check_log_level()
     from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
 
     gc.freeze()

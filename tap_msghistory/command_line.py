@@ -9,8 +9,8 @@ import click
 from singer_sdk import Tap
 from singer_sdk.helpers._util import read_json_file
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.singerlib import Catalog
 
+from tap_msghistory import catalogs
 from tap_msghistory.command import TapCommand
 from tap_msghistory.display import shown
 from tap_msghistory.errors import TapError
@@ -48,7 +48,7 @@ class CommandLineTap(Tap):
         tap = cast("type[TapMessageHistory]", cls)(
             config=config.config,
             state=_object(state, "state", "bookmarks"),
-            catalog=_catalog(catalog),
+            catalog=catalogs.parse(content) if (content := _object(catalog, "catalog", "streams")) else None,
             parse_env_config=config.parse_env,
             validate_config=True,
         )
@@ -82,13 +82,4 @@ def _object(file: IO[str] | None, option: str, member: str) -> dict[str, Any] | 
     content = json.load(file)
     if not isinstance(content, dict) or (content and member not in content):
         raise TapError(f"The file given with --{option} must hold a JSON object with {member!r}")
-    return content
-
-
-def _catalog(file: IO[str] | None) -> dict[str, Any] | None:
-    content = _object(file, "catalog", "streams")
-    try:
-        Catalog.from_dict(content or {"streams": []})
-    except (AttributeError, KeyError, TypeError) as error:
-        raise TapError("The file given with --catalog is no Singer catalog") from error
     return content

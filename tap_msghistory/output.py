@@ -35,11 +35,11 @@ class Writer(MsgSpecWriter):
             raise OutputError("Stdout is closed: there is nowhere to write to")
         self._is_writing = True
         try:
-            written = 0
-            while written < len(lines):
-                # With PYTHONUNBUFFERED, a signal or a full disk makes it take less than it is given.
-                written += sys.stdout.buffer.write(memoryview(lines)[written:])
-            sys.stdout.buffer.flush()
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[_write(rest) :]
+            while not _flush():
+                pass
         except BrokenPipeError as error:
             raise _reader_is_gone() from error
         except OSError as error:
@@ -63,6 +63,31 @@ class Writer(MsgSpecWriter):
             stdout.register(sys.__stdout__ or 1, 0)
             if any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0)):
                 raise _reader_is_gone()
+
+
+def _write(data: memoryview) -> int:
+    """Return how many bytes stdout has taken; with PYTHONUNBUFFERED, a signal makes it take fewer."""
+    try:
+        taken: int | None = sys.stdout.buffer.write(data)
+    except BlockingIOError as error:
+        taken = error.characters_written
+    if not taken:
+        _wait_until_writable()
+    return taken or 0
+
+
+def _flush() -> bool:
+    try:
+        sys.stdout.buffer.flush()
+    except BlockingIOError:
+        _wait_until_writable()
+        return False
+    return True
+
+
+def _wait_until_writable() -> None:
+    """Wait for the reader of a stdout that another process has made non-blocking."""
+    select.select([], [sys.stdout], [])
 
 
 def _reader_is_gone() -> OutputError:

@@ -14,7 +14,7 @@ from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_msghistory import checks, forecast, histories
+from tap_msghistory import catalogs, checks, forecast, histories
 from tap_msghistory.account import Account
 from tap_msghistory.command_line import CommandLineTap
 from tap_msghistory.errors import StoppedBySignal, TapError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.singerlib import Catalog
 
 
 class TapMessageHistory(CommandLineTap):
@@ -74,13 +75,13 @@ class TapMessageHistory(CommandLineTap):
     def setup_mapper(self) -> None:
         """Set up stream maps. A deselected stream keeps its columns: a map for all would find no key."""
         super(Tap, self).setup_mapper()
-        for entry in self.catalog.streams:
+        for name, entry in self.catalog.items():
+            if name not in self.streams:
+                continue
             selection, schema = entry.metadata.resolve_selection(), entry.schema.to_dict()
             if selection[()]:
-                schema = get_selected_schema(entry.tap_stream_id, schema, selection)
-            stream = self.streams.get(entry.tap_stream_id)
-            keys = stream.primary_keys if stream else entry.key_properties
-            self.mapper.register_raw_stream_schema(entry.tap_stream_id, schema, keys)
+                schema = get_selected_schema(name, schema, selection)
+            self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
 
     @cached_property
     def account(self) -> Account:
@@ -149,12 +150,14 @@ class TapMessageHistory(CommandLineTap):
         """Return the streams of each vendor whose credentials are set; without any, all of them."""
         streams: list[Stream] = [RejectedMessagesStream(self), SyncWindowsStream(self)]
         streams += [MessageHistoryStream(self, it) for it in histories.of_account(self.account)]
-        self._warn_of_absent({stream.name for stream in streams})
+        if self.input_catalog is not None:
+            catalogs.complete(self.input_catalog, streams)
+            self._warn_of_absent({stream.name for stream in streams}, self.input_catalog)
         return streams
 
-    def _warn_of_absent(self, present: set[str]) -> None:
+    def _warn_of_absent(self, present: set[str], catalog: Catalog) -> None:
         """Say which streams the catalog selects in vain: for the SDK they are simply not there."""
-        for name, entry in (self.input_catalog or {}).items():
+        for name, entry in catalog.items():
             if name not in present and entry.metadata.root.selected:
                 self.logger.warning(
                     "The catalog selects %s, which is not there: its name is unknown, or the credentials of "

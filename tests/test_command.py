@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ALL_STREAMS, CHANNELS, EXPORT, GATEWAY_STREAMS, LEDGER, REJECTED, config, sync
+from tests.processes import complaints, environment, run_here
+from tests.support import (
+    ALL_STREAMS,
+    CHANNELS,
+    EXPORT,
+    GATEWAY_STREAMS,
+    LEDGER,
+    REJECTED,
+    config,
+    selecting,
+    sync,
+)
 
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
 
@@ -125,6 +136,93 @@ def test_a_selected_stream_that_is_not_there_is_warned_of(life_like, caplog):
         sync(settings, catalog=catalog)
     assert "partner_gateway_history_sms" in caplog.text
     assert "no_such_stream" in caplog.text
+
+
+def entry(catalog):
+    return next(it for it in catalog["streams"] if it["tap_stream_id"] == "edna_history")
+
+
+def listed_twice(catalog):
+    catalog["streams"].append(entry(catalog))
+
+
+def without_schema(catalog):
+    del entry(catalog)["schema"]
+
+
+def without_columns(catalog):
+    entry(catalog)["schema"] = {"type": "object"}
+
+
+def without_key(catalog):
+    entry(catalog)["key_properties"] = []
+
+
+def without_columns_of_key_and_order(catalog):
+    for name in ("messageId", "direction", "sentOrReceivedAt"):
+        del entry(catalog)["schema"]["properties"][name]
+
+
+def without_metadata(catalog):
+    del entry(catalog)["metadata"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        listed_twice,
+        without_schema,
+        without_columns,
+        without_key,
+        without_columns_of_key_and_order,
+        without_metadata,
+    ],
+)
+def test_an_odd_catalog_changes_neither_key_nor_order(life_like, tmp_path, change):
+    catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
+    change(catalog)
+    path.write_text(json.dumps(catalog))
+    ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)))
+    assert ended.returncode == 0, ended.stderr
+    messages = [json.loads(line) for line in ended.stdout.splitlines()]
+    (schema,) = [it for it in messages if it["type"] == "SCHEMA" and it["stream"] == "edna_history"]
+    assert schema["key_properties"] == ["messageId", "direction"]
+    assert {"messageId", "direction", "sentOrReceivedAt"} <= schema["schema"]["properties"].keys()
+    records = [it["record"] for it in messages if it["type"] == "RECORD"]
+    assert len({(it["messageId"], it["direction"]) for it in records}) == len(life_like.edna)
+    assert [it["sentOrReceivedAt"] for it in records] == sorted(it["sentOrReceivedAt"] for it in records)
+
+
+@pytest.mark.parametrize("name", ["replication-method", "forced-replication-method"])
+def test_metadata_may_ask_for_a_full_table_each_time(life_like, tmp_path, name):
+    catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
+    root = next(it for it in entry(catalog)["metadata"] if not it["breadcrumb"])
+    root["metadata"][name] = "FULL_TABLE"
+    path.write_text(json.dumps(catalog))
+    state = {"bookmarks": {"edna_history": {"replication_key_value": config(life_like)["end_date"]}}}
+    ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)), state=state)
+    assert ended.returncode == 0, ended.stderr
+    records = [line for line in ended.stdout.splitlines() if '"RECORD"' in line]
+    assert len(records) == len(life_like.edna)
+
+
+def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path):
+    catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
+    entry(catalog)["replication_method"] = "LOG_BASED"
+    path.write_text(json.dumps(catalog))
+    ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)))
+    (line,) = complaints(ended.stderr)
+    assert "FULL_TABLE" in line
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_MSGHISTORY_LOGLEVEL"])
+def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
+    ended = run_here(config(life_like), tmp_path, env=environment(**{name: "verbose"}))
+    (line,) = complaints(ended.stderr)
+    assert name in line
+    assert "DEBUG" in line
+    assert ended.returncode == 0
 
 
 def test_a_missing_file_is_one_line_and_exit_code_1():

@@ -121,12 +121,13 @@ def test_the_second_sync_goes_on_from_meltanos_state(walk):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_table_is_keyed_by_the_message_id(walk, stream):
+def test_a_table_is_keyed_as_the_stream(walk, stream):
     question = sql.SQL("""
         SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indisprimary AND indrelid = {}::regclass
     """)
-    assert walk.warehouse.query(question.format(sql.Literal(stream))) == [("messageId",)]
+    key = {"messageId", "direction"} if stream == "edna_history" else {"messageId"}
+    assert {name for (name,) in walk.warehouse.query(question.format(sql.Literal(stream)))} == key
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -152,13 +153,13 @@ def column_type(schema: dict[str, Any]) -> str:
 
 
 def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
-    """Answer the questions: days that lack messages, gaps, how far it was read, open statuses."""
+    """Answer the questions: days that lack messages, gaps, windows in doubt, how far, open statuses."""
     return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
 
 
 def test_by_the_ledger_nothing_is_missing_and_all_was_read_up_to_the_last_run(walk):
-    missing, never_read, read_to, _ = asked(walk.warehouse)
-    assert missing == never_read == []
+    missing, never_read, in_doubt, read_to, _ = asked(walk.warehouse)
+    assert missing == never_read == in_doubt == []
     end = END.replace(tzinfo=None)
     assert [(stream, until) for stream, until, _ in read_to] == [(it, end) for it in sorted(STREAMS)]
 
@@ -176,14 +177,17 @@ def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
     assert first <= day <= last
 
 
-def note(house: Warehouse, since: datetime, until: datetime, messages: int) -> None:
+def note(
+    house: Warehouse, since: datetime, until: datetime, messages: int, run: str = "run", **columns: Any
+) -> None:
     """Let the ledger have a window of edna's more."""
+    values = {"confirmed": True, "refused": False, "readAt": until, **columns}
     row = sql.SQL("""
         INSERT INTO sync_windows
-            ("runId", stream, "windowFrom", "windowTo", reason, messages)
-        VALUES ('run', 'edna_history', {}, {}, 'new', {})
+            ("runId", stream, "windowFrom", "windowTo", reason, messages, confirmed, refused, "readAt")
+        VALUES ({}, 'edna_history', {}, {}, 'new', {}, {}, {}, {})
     """)
-    house.connection.execute(row.format(since, until, messages))
+    house.connection.execute(row.format(run, since, until, messages, *values.values()))
 
 
 def test_a_loss_hides_in_no_instant_at_which_windows_meet(walk):
@@ -195,8 +199,8 @@ def test_a_loss_hides_in_no_instant_at_which_windows_meet(walk):
         note(walk.warehouse, second, third, 90)
         for number, (at, count) in enumerate(sent.items()):
             messages = sql.SQL("""
-                INSERT INTO edna_history ("messageId", "sentOrReceivedAt")
-                SELECT -number - {}, {} FROM generate_series(1, {}) AS number
+                INSERT INTO edna_history ("messageId", direction, "sentOrReceivedAt")
+                SELECT -number - {}, 'OUT', {} FROM generate_series(1, {}) AS number
             """)
             walk.warehouse.connection.execute(messages.format(1000 * number, at, count))
         ((*_, missing),) = asked(walk.warehouse)[0]
@@ -211,9 +215,37 @@ def test_a_stretch_that_was_never_read_is_found(walk):
     assert never_read == [("edna_history", end, end + DAY, DAY)]
 
 
+@pytest.mark.parametrize("doubt", [{"refused": True, "confirmed": False}, {"confirmed": False}])
+def test_a_window_in_doubt_is_shown_until_a_later_one_is_confirmed(walk, doubt):
+    first, second = (datetime(2030, 1, 1, hour) for hour in range(2))  # noqa: DTZ001 - as in the table
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        note(walk.warehouse, first, second, 0, **doubt)
+        ((stream, *window, _, _, _),) = asked(walk.warehouse)[2]
+        note(walk.warehouse, first, second, 0, run="later", readAt=second + timedelta(days=1))
+        settled = asked(walk.warehouse)[2]
+    assert (stream, *window) == ("edna_history", first, second)
+    assert settled == []
+
+
+def test_a_refused_window_hides_no_loss(walk):
+    """Its messages are there, but were not counted this time."""
+    bounds = [datetime(2030, 1, 1, hour) for hour in range(3)]  # noqa: DTZ001 - as in the table
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        walk.warehouse.connection.execute(
+            sql.SQL("""
+                INSERT INTO edna_history ("messageId", direction, "sentOrReceivedAt")
+                SELECT -number, 'OUT', {} FROM generate_series(1, 50) AS number
+            """).format(bounds[0] + timedelta(minutes=1))
+        )
+        note(walk.warehouse, bounds[0], bounds[1], 0, refused=True, confirmed=False)
+        note(walk.warehouse, bounds[1], bounds[2], 20)
+        ((*_, missing),) = asked(walk.warehouse)[0]
+    assert missing == 20
+
+
 def test_open_statuses_are_counted_by_age(walk):
     open_ = {"ACCEPTED", "ENQUEUED", "SENT", "UNKNOWN", None}
-    rows = asked(walk.warehouse)[3]
+    rows = asked(walk.warehouse)[4]
     for stream in STREAMS:
         counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
         assert counted == sum(

@@ -201,6 +201,17 @@ def test_a_state_covers_only_what_is_in_the_files_before_it(life_like, tmp_path)
             assert covered <= set(written)
 
 
+def test_batch_files_are_not_compressed_where_compression_is_none(life_like, tmp_path):
+    settings = batch_settings(life_like, tmp_path)
+    settings["batch_config"]["encoding"]["compression"] = "none"
+    output = sync(settings)
+    batches = [it for it in output.messages if it["type"] == "BATCH" and it["stream"] == "edna_history"]
+    paths = [Path(url2pathname(urlsplit(url).path)) for it in batches for url in it["manifest"]]
+    assert {it["encoding"]["compression"] for it in batches} == {"none"}
+    records = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    assert records == sync(config(life_like)).records("edna_history")
+
+
 def test_batch_with_several_maps_of_a_stream_is_refused(life_like, tmp_path):
     maps = {
         "edna_history": {"content": None},
@@ -208,4 +219,4 @@ def test_batch_with_several_maps_of_a_stream_is_refused(life_like, tmp_path):
     }
     with pytest.raises(TapError, match="several stream maps"):
         sync(batch_settings(life_like, tmp_path, stream_maps=maps))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*edna_history*"))

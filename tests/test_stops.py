@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from datetime import timedelta
@@ -86,8 +87,8 @@ def from_the_start(sandbox, **settings):
 
 @pytest.mark.parametrize(
     ("signum", "unbuffered"),
-    [(signal.SIGKILL, ""), (signal.SIGTERM, "1"), (signal.SIGINT, "")],
-    ids=["SIGKILL", "SIGTERM unbuffered", "SIGINT"],
+    [(signal.SIGKILL, ""), (signal.SIGTERM, "1"), (signal.SIGINT, ""), (signal.SIGHUP, "")],
+    ids=["SIGKILL", "SIGTERM unbuffered", "SIGINT", "SIGHUP"],
 )
 def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_window_is_repeated(
     years, tmp_path, signum, unbuffered
@@ -211,7 +212,7 @@ def limited_for_long(sandbox):
     return config(sandbox, max_retry_seconds=3600)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=lambda it: it.name)
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
 def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(sandbox, tmp_path, signum):
     with running(limited_for_long(sandbox), tmp_path) as process:
         read_until(process.stderr, "asking again in")
@@ -222,6 +223,31 @@ def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(s
     assert process.returncode == 128 + signum
     assert stdout.endswith(b"\n")
     assert len(sandbox.journal.requests) == 1
+
+
+def test_with_nohup_a_closed_terminal_does_not_stop_the_tap(years, tmp_path):
+    log = tmp_path / "log"
+    options = {"through": ("nohup",), "pipesize": 4096, "stderr": log.open("wb")}
+    with options["stderr"], running(from_the_start(years), tmp_path, **options) as process:
+        printed = process.stdout.read(10_000)
+        process.send_signal(signal.SIGHUP)
+        printed += process.stdout.read()
+        assert process.wait() == 0
+    warehouse = Warehouse()
+    warehouse.take(whole_lines(printed))
+    assert warehouse.rows == everything(years)
+
+
+def test_a_process_that_was_suspended_for_long_asks_once_more(sandbox, tmp_path):
+    sandbox.faults = Faults(limit_next=1, limit_wait_s=1, retry_after="seconds")
+    settings = config(sandbox, max_retry_seconds=2, partner_gateway_api_key=None)
+    with running(settings, tmp_path) as process:
+        read_until(process.stderr, "asking again in")
+        process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(4)
+        process.send_signal(signal.SIGCONT)
+        _, stderr = process.communicate()
+    assert process.returncode == 0, stderr.decode()
 
 
 def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandbox, tmp_path):
@@ -247,7 +273,24 @@ def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line
     assert "closed" in line
 
 
-# Nowhere to write to.
+# Nowhere to write to, or not yet.
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_does_not_block_gets_every_line(life_like, tmp_path, unbuffered):
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    env = environment(PYTHONUNBUFFERED=unbuffered)
+    with (
+        running(config(life_like), tmp_path, stdout=writable, env=env) as process,
+        os.fdopen(readable, "rb") as stdout,
+    ):
+        os.close(writable)
+        printed = stdout.read()
+        assert process.wait() == 0
+    warehouse = Warehouse()
+    warehouse.take(whole_lines(printed))
+    assert warehouse.rows == everything(life_like)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")

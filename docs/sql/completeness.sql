@@ -25,9 +25,9 @@ END $$;
 -- message of the very instant of a bound may be counted in either of two windows, so that a loss may only show in a later
 -- one, on a later day. A window of several days counts to its first. Of several runs, the one is shown in which most is
 -- missing. Messages that you have deleted, or that a stream map has filtered, are missing too: to leave out what was read
--- before that, add WHERE "readAt" > ... to the first lines.
+-- before that, add AND "readAt" > ... to the first lines.
 WITH ledger AS (
-    SELECT stream, "runId", "windowFrom", "windowTo", messages FROM sync_windows
+    SELECT stream, "runId", "windowFrom", "windowTo", messages FROM sync_windows WHERE refused IS NOT TRUE
 ), stretches AS (
     SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY stream, "runId" ORDER BY "windowFrom") AS stretch
     FROM (
@@ -89,6 +89,18 @@ FROM (
 ) AS so_far
 WHERE since > read_to
 ORDER BY stream, read_to;
+
+-- Windows that the vendor refused to show again, or that kept changing while they were read; none is as it should be.
+-- Windows that were read and confirmed later are left out.
+SELECT stream, "windowFrom", "windowTo", reason, refused, "readAt"
+FROM sync_windows AS it
+WHERE (refused OR NOT confirmed)
+  AND NOT EXISTS (
+      SELECT FROM sync_windows AS later
+      WHERE later.confirmed AND later.stream = it.stream AND later."readAt" > it."readAt"
+        AND later."windowFrom" <= it."windowFrom" AND later."windowTo" >= it."windowTo"
+  )
+ORDER BY stream, "windowFrom", "readAt";
 
 -- How far each stream has been read, and how long ago that is (UTC).
 SELECT stream, max("windowTo") AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max("windowTo")) AS ago

@@ -29,6 +29,7 @@ _SEPARATOR_LINE = re.compile(r"""["']?sep=([,;\t|])["']?""", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _BLANKS = "\ufeff \t\r\n"
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+_TEXT_MARK = re.compile(r"^['\t](?=[-+=@\d])")
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+", re.ASCII)
 _IDENTIFIERS = {"messageId", "customerMessageId"}
 _NO_LETTERS = re.compile(r"[\W_]+")
@@ -204,15 +205,14 @@ def _conversion(known: _Known | None, numbers: re.Pattern[str]) -> Callable[[str
 
 
 def _identifier(cell: str) -> str | None:
-    text = _unwrapped(cell)
+    text = _unwrapped(cell).lstrip("'\t")
     is_missing = not text.strip() or text.strip().upper() == "NULL" or _SCIENTIFIC.fullmatch(text)
     return None if is_missing else text
 
 
 def _unwrapped(cell: str) -> str:
     """Return a cell without what keeps spreadsheets from taking it for a number or a formula."""
-    text = _without_formula(cell)
-    return text[1:] if text[:1] in ("'", "\t") else text
+    return _TEXT_MARK.sub("", _without_formula(cell))
 
 
 def _without_formula(cell: str) -> str:

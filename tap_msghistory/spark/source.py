@@ -134,13 +134,15 @@ class _Reader:
                 history, key = self._planned(account)
                 settings = history.account.settings
                 until = floor(settings.read_until(moment))
-                read_to = max(_bookmark(end, key, history).read_to, settings.schedule.start_date)
+                bookmark = _bookmark(end, key, history)
+                read_to = max(bookmark.read_to, settings.schedule.start_date)
                 if until <= read_to:
                     continue
                 span = self._options.max_span_per_trigger
                 reached = until if span is None or start is None else min(until, read_to + span)
                 state: dict[str, Any] = {}
-                bookmarks.write(Bookmark(reached, as_of=until), history.sent_at, state)
+                moved = Bookmark(reached, as_of=until, read_from=bookmark.read_from)
+                bookmarks.write(moved, history.sent_at, state)
                 end[key] = state
         return end
 

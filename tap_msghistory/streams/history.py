@@ -30,7 +30,6 @@ from tap_msghistory.windows import Bookmark, Window, advance, plan
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
 
     from tap_msghistory.histories import MessageHistory
     from tap_msghistory.tap import TapMessageHistory
@@ -64,20 +63,6 @@ class MessageHistoryStream(Stream):
         self._unwritten: Bookmark | None = None
         # Errors that explain themselves are reported once, by the command.
         self.logger.addFilter(_is_no_handled_error)
-
-    def apply_catalog(self, catalog: Catalog) -> None:
-        """Take over a catalog, but for the key: one from before may lack columns that tell messages apart."""
-        super().apply_catalog(catalog)
-        missing = [name for name in self.history.identity.key if name not in self.schema["properties"]]
-        if missing:
-            self.logger.warning(
-                "The catalog's schema of %s lacks %s, which belongs to the key: different messages may "
-                "overwrite each other. Create the catalog again with --discover",
-                self.name,
-                ", ".join(missing),
-            )
-        else:
-            self.primary_keys = self.history.identity.key
 
     def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # which the SDK declares final
         """Sync. A failure is kept for the end of the run, so that the other streams are read too."""

@@ -1,0 +1,72 @@
+"""The catalog that a user gives: which columns and streams to leave out, and how to replicate.
+
+Everything else is the tap's: a catalog that was cut by hand, or that an older version wrote, may lack
+columns without which messages cannot be told apart or put in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, cast
+
+from singer_sdk import Stream
+from singer_sdk.singerlib import Catalog, Schema
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL, StreamMetadata
+
+from tap_msghistory.errors import TapError
+
+logger = logging.getLogger("tap-msghistory.catalogs")
+
+
+def parse(content: dict[str, Any]) -> Catalog:
+    """Return the catalog that a JSON object holds. Raises `TapError`.
+
+    The SDK does not know `replication-method` in a stream's metadata, where the Singer specification and
+    Meltano's `metadata` extra have it.
+    """
+    try:
+        catalog = Catalog.from_dict(content)
+        for stream in content["streams"]:
+            entry = catalog[stream["tap_stream_id"]]
+            for metadata in stream.get("metadata") or ():
+                if not metadata["breadcrumb"]:
+                    entry.replication_method = (
+                        metadata["metadata"].get("replication-method") or entry.replication_method
+                    )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise TapError(
+            "The file given with --catalog is no Singer catalog: create it again with --discover"
+        ) from error
+    for name, count in Counter(stream["tap_stream_id"] for stream in content["streams"]).items():
+        if count > 1:
+            logger.warning("The catalog lists %s %d times; the last entry is used", name, count)
+    return catalog
+
+
+def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
+    """Give each stream's entry the key, and the columns of the key and the replication key.
+
+    An entry without any column gets all of them. Raises `TapError` for an unknown replication method.
+    """
+    for stream in streams:
+        entry = catalog.get_stream(stream.name)
+        if entry is None:
+            continue
+        # Not `metadata.root`, which adds metadata that deselects where there is none.
+        metadata = cast("StreamMetadata | None", entry.metadata.get(()))
+        method = entry.replication_method
+        if metadata and metadata.forced_replication_method == REPLICATION_FULL_TABLE:
+            method = REPLICATION_FULL_TABLE
+        if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+            raise TapError(
+                f"The catalog's replication method of {stream.name} must be {REPLICATION_INCREMENTAL} or "
+                f"{REPLICATION_FULL_TABLE}"
+            )
+        entry.replication_method = method
+        entry.key_properties, entry.replication_key = stream.primary_keys, stream.replication_key
+        own, given = stream.schema["properties"], entry.schema.to_dict()
+        columns = given.get("properties") or own
+        needed = {name: own[name] for name in (*stream.primary_keys, stream.replication_key) if name}
+        entry.schema = Schema.from_dict({**given, "type": "object", "properties": {**needed, **columns}})
