@@ -1,0 +1,88 @@
+"""What fails in one stream, and what becomes of the others."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+
+from tests.processes import complaints, run_here
+from tests.vendors import END, Vendor, edna_row, gateway_row
+
+HOUR = timedelta(hours=1)
+EDNA, SMS = "edna_history", "partner_gateway_history_sms"
+CHANNELS = (SMS, "partner_gateway_history_rcs", "partner_gateway_history_whatsapp")
+
+
+class TwoVendors:
+    """A server for each vendor, one message in each, and statuses to fail with."""
+
+    def __init__(self, *, edna=200, gateway=200):
+        self.edna = Vendor([edna_row(1, END - HOUR)], status=lambda *_: edna)
+        self.gateway = Vendor([gateway_row(1, END - HOUR)], status=lambda *_: gateway)
+
+    def run(self, directory, *, more=(), state=None, **settings):
+        with ExitStack() as stack:
+            stack.enter_context(self.edna.serve())
+            stack.enter_context(self.gateway.serve())
+            both = {**self.gateway.gateway_settings(), **self.edna.settings(), **settings}
+            return run_here(both, directory, more=more, state=state)
+
+
+def records(ended, stream):
+    messages = [json.loads(line) for line in ended.stdout.splitlines()]
+    return [it for it in messages if it["type"] == "RECORD" and it["stream"] == stream]
+
+
+@pytest.mark.parametrize("more", [(), ("--test",)])
+@pytest.mark.parametrize("failing", ["edna", "gateway"])
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_stream_that_fails_does_not_keep_others_from_being_read(tmp_path, failing, status, more):
+    stream, other = (EDNA, SMS) if failing == "edna" else (SMS, EDNA)
+    ended = TwoVendors(**{failing: status}).run(tmp_path, more=more)
+    assert ended.returncode == 1
+    assert len(records(ended, other)) == 1
+    assert records(ended, stream) == []
+    assert f"status {status}" in complaints(ended.stderr)[0]
+
+
+def test_every_failure_is_reported_at_the_end(tmp_path):
+    ended = TwoVendors(edna=400, gateway=400).run(tmp_path)
+    assert [line.split(" | ")[-1].split(":")[0] for line in complaints(ended.stderr)] == [
+        EDNA,
+        *sorted(CHANNELS),
+    ]
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_credential_is_tried_once_and_its_other_streams_are_skipped(tmp_path, status):
+    vendors = TwoVendors(gateway=status)
+    ended = vendors.run(tmp_path, concurrency=1)
+    assert len(vendors.gateway.requests) == 1
+    (line,) = complaints(ended.stderr)
+    assert f"status {status}" in line
+    assert ended.stderr.count("is skipped") == len(CHANNELS) - 1
+    assert len(records(ended, EDNA)) == 1
+
+
+def test_a_failed_stream_goes_on_from_its_own_state(tmp_path):
+    begin = (END - 2 * HOUR).isoformat()
+    state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
+    ended = TwoVendors(edna=400).run(tmp_path, state=state)
+    messages = [json.loads(line) for line in ended.stdout.splitlines()]
+    bookmarks = [it["value"]["bookmarks"] for it in messages if it["type"] == "STATE"][-1]
+    assert bookmarks[EDNA] == state["bookmarks"][EDNA]
+    assert bookmarks[SMS]["replication_key_value"] == "2024-11-03T12:00:00.000Z"
+
+
+def test_too_many_rejected_messages_end_the_run_at_once(tmp_path):
+    vendors = TwoVendors()
+    vendors.edna.rows = [edna_row("", END - minutes * HOUR / 60) for minutes in (1, 2, 3)]
+    ended = vendors.run(tmp_path, max_rejected=2)
+    (line,) = complaints(ended.stderr)
+    assert "max_rejected" in line
+    assert vendors.gateway.requests == []
+    assert ended.returncode == 1
