@@ -44,7 +44,12 @@ def to_text(moment: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Read a time that was written by `to_text`; without an offset it is UTC. Raises `ValueError`."""
+    """Read a time that was written by `to_text`, or by hand; without an offset it is UTC.
+
+    Raises `ValueError`, also for what Python alone takes for a date, as week dates and digits.
+    """
+    if not _DATE.match(text):
+        raise ValueError(text)
     moment = datetime.fromisoformat(text)
     try:
         return floor(moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))

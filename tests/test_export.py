@@ -289,6 +289,18 @@ def test_a_queue_request_without_a_clear_answer_is_not_repeated_where_its_job_is
 
 
 @pytest.mark.parametrize("unclear", ["reset", "error", "unreadable"])
+@pytest.mark.parametrize("others", [15, 250])
+def test_a_job_is_found_in_a_long_list_sorted_oldest_first(filled, unclear, others):
+    """Where the list is too long to look for a job without an id, a second job costs less than an error."""
+    options = filled.export_options
+    options.oldest_first, options.unclear_next, options.unclear, options.others = True, 1, unclear, others
+    options.polls = 3
+    assert export(filled, export_concurrency=1).records(EXPORT) == all_messages(filled)
+    assert len(queued(filled)) == WINDOWS + (others > 200)
+    assert len(asked(filled, "GET", LIST_PATH)) < 400
+
+
+@pytest.mark.parametrize("unclear", ["reset", "error", "unreadable"])
 def test_it_is_repeated_where_its_job_is_not_in_the_list_and_no_older_job_is_taken_for_it(filled, unclear):
     export(filled)  # jobs for the very same windows
     message = next(iter(filled.gateway["SMS"]))

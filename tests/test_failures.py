@@ -80,7 +80,7 @@ def test_a_failed_stream_goes_on_from_its_own_state(tmp_path):
 
 def test_too_many_rejected_messages_end_the_run_at_once(tmp_path):
     vendors = TwoVendors()
-    vendors.edna.rows = [edna_row("", END - minutes * HOUR / 60) for minutes in (1, 2, 3)]
+    vendors.edna.rows = [edna_row(1, END - minutes * HOUR / 60, messageId="") for minutes in (1, 2, 3)]
     ended = vendors.run(tmp_path, max_rejected=2)
     (line,) = complaints(ended.stderr)
     assert "max_rejected" in line

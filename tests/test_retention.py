@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 
 from tap_msghistory.errors import ApiError
 from tap_msghistory.tap import TapMessageHistory
-from tests.support import LEDGER, selecting, sync
+from tests.support import LEDGER, iso, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -68,6 +69,34 @@ def test_a_connection_test_requests_one_small_page_per_stream(make):
         assert tap.run_connection_test()
     assert len(server.requests) == (1 if make is edna_row else 3)
     assert all(int(request["limit"]) <= 10 for request in server.requests)
+
+
+@pytest.mark.parametrize("make", [edna_row, gateway_row])
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=6), timedelta(days=45)])
+def test_a_clock_far_ahead_of_the_servers_reads_up_to_the_servers_time(make, ahead, caplog):
+    now = datetime.now(timezone.utc)
+    theirs = now - ahead
+    rows = [make(number, sent) for number, sent in enumerate(spread(50, 30 * DAY, end=theirs), start=1)]
+    server = Vendor(rows, headers={"Date": format_datetime(theirs, usegmt=True)})
+    stream = EDNA if make is edna_row else SMS
+    with server.serve():
+        chosen = settings(server, make, start_date=iso(theirs - 60 * DAY), visibility_lag="PT0S")
+        del chosen["end_date"]
+        output = sync(chosen, catalog=selecting(stream))
+    is_far = ahead > timedelta(minutes=5)
+    read_to = datetime.fromisoformat(output.bookmark(stream)["replication_key_value"])
+    assert abs(read_to - (theirs if is_far else now)) < timedelta(minutes=1)
+    assert caplog.text.count("Check this machine's clock") == is_far
+    assert len(output.records(stream)) == len(rows)
+
+
+def test_an_earlier_start_date_beside_a_state_is_said_to_have_no_effect(caplog):
+    server = vendor(keeps=365 * DAY)
+    with server.serve():
+        first = sync(settings(server, edna_row, start_date=iso(END - 10 * DAY)))
+        assert "no effect" not in caplog.text
+        sync(settings(server, edna_row, start_date=iso(END - 30 * DAY)), state=first.state)
+    assert caplog.text.count("has no effect on edna_history: its state begins at") == 1
 
 
 def test_rows_far_outside_of_the_range_are_counted_in_one_warning(caplog):

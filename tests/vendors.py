@@ -144,8 +144,13 @@ class Vendor:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, value = vendor.respond(self, body)
                 content = value if isinstance(value, bytes) else json.dumps(value).encode()
-                self.send_response(status)
-                for name, text in {"Content-Type": "application/json", **vendor.headers}.items():
+                self.send_response_only(status)
+                date = self.date_time_string()
+                for name, text in {
+                    "Content-Type": "application/json",
+                    "Date": date,
+                    **vendor.headers,
+                }.items():
                     self.send_header(name, text)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

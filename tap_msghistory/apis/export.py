@@ -29,6 +29,9 @@ _STATUS = ("status", "state")
 _IS_AVAILABLE = ("isAvailableForDownload", "availableForDownload")
 _START = ("startDateTime", "from")
 _END = ("endDateTime", "to")
+_KIND = ("type", "exportType", "kind")
+#: What may narrow a job, wherever the list shows it.
+_FILTERS = ("sender", "recipient", "destination", "channel", "channels")
 
 #: What is documented as the page size when none is asked for, so that no server cuts it short.
 JOBS_A_PAGE = 10
@@ -63,7 +66,8 @@ class Job:
     state: State
     start: datetime | None
     end: datetime | None
-    filters: Mapping[str, str | None]  #: those that are listed with a value
+    filters: Mapping[str, Any]  #: those that are listed with a value
+    is_of_messages: bool  #: as far as the list shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class PartnerGatewayExport:
         return Request("POST", url, json=body, success=frozenset({200, 201, 202}), is_repeatable=False)
 
     def list_request(self, page: int) -> Request:
-        """Ask for a page of the jobs, newest first."""
+        """Ask for a page of the jobs."""
         url = f"{self.base_url}/partner-gateway/v1/exports"
         return Request("GET", url, params={"page": page, "limit": JOBS_A_PAGE})
 
@@ -134,7 +138,7 @@ class PartnerGatewayExport:
         """
         bounds = ((job.start, window.start), (job.end, window.end))
         is_range = all(shown is not None and abs(shown - asked) <= _NEAR for shown, asked in bounds)
-        return is_range and job.filters == self.filters
+        return is_range and job.is_of_messages and job.filters == self.filters
 
     def _job_url(self, job_id: str) -> str:
         return f"{self.base_url}/partner-gateway/v1/exports/{quote(job_id, safe='')}"
@@ -149,8 +153,22 @@ def _job(listed: Any) -> Job | None:
         state=_state(listed),
         start=_moment(_first(listed, _START)),
         end=_moment(_first(listed, _END)),
-        filters={name: listed[name] for name in ("sender", "recipient") if listed.get(name) is not None},
+        filters=_filters(listed),
+        is_of_messages=_is_of_messages(_first(listed, _KIND)),
     )
+
+
+def _filters(listed: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters that a job is listed with, those in nested objects included."""
+    found = {name: listed[name] for name in _FILTERS if listed.get(name) not in (None, "", [])}
+    for value in listed.values():
+        if isinstance(value, dict):
+            found.update(_filters(value))
+    return found
+
+
+def _is_of_messages(kind: Any) -> bool:
+    return kind is None or any(word in str(kind).upper() for word in ("MESSAGE", "HISTORY"))
 
 
 def _state(listed: dict[str, Any]) -> State:

@@ -78,7 +78,7 @@ def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         yield from response.stream(_CHUNK, decode_content=True)
         return
     member = zlib.decompressobj(_GZIP)
-    is_complete = False
+    is_complete = True  # of nothing, as for an empty period
     for chunk in response.stream(_CHUNK, decode_content=False):
         rest = chunk
         while rest:

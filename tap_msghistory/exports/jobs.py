@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tap_msghistory.apis.export import JOBS_A_PAGE, Job, PartnerGatewayExport, State
@@ -21,7 +22,8 @@ logger = logging.getLogger("tap-msghistory.exports")
 _JOBS_A_WINDOW = 2
 #: Queue requests without a clear answer, and files that are made anew, before a window is given up.
 _TRIES = 5
-#: Pages of the list to look through for one job: 200 jobs.
+#: Pages of the list to look through for a job whose id is unknown: 200 jobs. Where it is not among them,
+#: a second one is queued.
 _PAGES = 20
 _BAD_REQUEST = 400
 
@@ -88,7 +90,7 @@ class ExportJobs:
         raise _gave_up(window, "its file is gone time and again")
 
     def listed(self, effort: Effort, page: int = 0) -> list[Job | None]:
-        """Return a page of the account's jobs, newest first."""
+        """Return a page of the account's jobs."""
         return self._client.send(self._api.list_request(page), self._api.jobs, effort)
 
     def _queue(self, window: Window, effort: Effort) -> str:
@@ -97,7 +99,7 @@ class ExportJobs:
         One at a time, so that a new job in the list is not another window's.
         """
         with self._queueing:
-            known = {job.id for job in self._all_listed(effort)}
+            known = {job.id for _, job in self._all_listed(effort, range(_PAGES))}
             for _ in range(_TRIES):
                 try:
                     return self._client.send(self._api.queue_request(window), self._api.queued_id, effort)
@@ -110,7 +112,7 @@ class ExportJobs:
 
     def _find_new(self, window: Window, known: set[str], effort: Effort) -> Job | None:
         """Return a job that the list shows to be the one just asked for."""
-        new = (job for job in self._all_listed(effort) if job.id not in known)
+        new = (job for _, job in self._all_listed(effort, range(_PAGES)) if job.id not in known)
         return next((job for job in new if self._api.is_for(job, window)), None)
 
     def _is_ready(self, job_id: str, window: Window, deadline: float, effort: Effort) -> bool:
@@ -123,26 +125,35 @@ class ExportJobs:
         raise _gave_up(window, "it expires time and again")
 
     def _wait(self, job_id: str, window: Window, deadline: float, effort: Effort) -> State:
+        page = 0
         for pause in self._patience.pauses():
             self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), effort)
-            job = self._find(job_id, effort)
+            page, job = self._find(job_id, page, effort)
             if job and job.state is not State.PENDING:
                 return job.state
             if time.monotonic() >= deadline:
                 break
         raise _gave_up(window, f"it is not ready after export_timeout ({self._timeout:g} seconds)")
 
-    def _find(self, job_id: str, effort: Effort) -> Job | None:
-        # A list may lag behind what was queued.
-        return next((job for job in self._all_listed(effort) if job.id == job_id), None)
+    def _find(self, job_id: str, page: int, effort: Effort) -> tuple[int, Job | None]:
+        """Return a job and the page it is on, which is asked for first next time.
 
-    def _all_listed(self, effort: Effort) -> Iterator[Job]:
-        """Yield the account's jobs page by page, in either order, until a page brings none that is new."""
+        A list may lag behind what was queued, and may be long and sorted oldest first.
+        """
+        last, all_pages = [page] if page else [], itertools.count()
+        for pages in (last, all_pages):
+            for found_on, job in self._all_listed(effort, pages):
+                if job.id == job_id:
+                    return found_on, job
+        return 0, None
+
+    def _all_listed(self, effort: Effort, pages: Iterable[int]) -> Iterator[tuple[int, Job]]:
+        """Yield the account's jobs, each with its page, until a page is short or brings none that is new."""
         seen: set[str] = set()
-        for page in range(_PAGES):
+        for page in pages:
             listed = self.listed(effort, page)
             jobs = [job for job in listed if job is not None and job.id not in seen]
-            yield from jobs
+            yield from ((page, job) for job in jobs)
             seen.update(job.id for job in jobs)
             if len(listed) < JOBS_A_PAGE or not jobs:
                 break

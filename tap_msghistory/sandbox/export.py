@@ -78,11 +78,12 @@ class ExportApi:
         return Answer(202, {"exportId": job.id, "status": job.status}, {})
 
     def listed(self, params: Mapping[str, str], clock_ms: int) -> Answer:
-        """Give a page of the jobs, newest first."""
+        """Give a page of the jobs."""
         page, limit = int(params.get("page", "0")), int(params.get("limit", str(DEFAULT_LIMIT)))
         if page < 0 or limit < 1:
             raise ValueError("page must be at least 0, limit at least 1")
-        shown = [job for job in reversed(self._jobs.values()) if not self._is_hidden(job)]
+        jobs = self._jobs.values() if self._options.oldest_first else reversed(self._jobs.values())
+        shown = [job for job in jobs if not self._is_hidden(job)]
         listed = shown[page * limit : (page + 1) * limit]
         return Answer(200, [self._shown(job, clock_ms) for job in listed], {})
 

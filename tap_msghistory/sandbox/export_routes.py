@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,11 @@ def _broken(file: bytes, how: Break) -> Response:
         return RedirectResponse("http://127.0.0.1:9/elsewhere", 307)
     if how == "connection":
         return _Cut(file)
+    if how == "gzip":
+        zipped = gzip.compress(file)
+        return Response(
+            zipped[: len(zipped) // 2], media_type="text/csv", headers={"Content-Encoding": "gzip"}
+        )
     ends = {"line": b'x,"A text', "row": b"x,y\n", "quote": b'x,"A text\n'}
     return Response(file + ends[how], media_type="text/csv")
 

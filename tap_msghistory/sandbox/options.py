@@ -10,7 +10,7 @@ T = TypeVar("T")
 GatewayShape = Literal["reference", "guide", "translated"]
 HeaderStyle = Literal["words", "camel", "snake"]
 Unclear = Literal["reset", "error", "unreadable"]
-Break = Literal["connection", "line", "row", "quote", "refuse", "redirect"]
+Break = Literal["connection", "line", "row", "quote", "gzip", "refuse", "redirect"]
 
 
 def option(
@@ -78,6 +78,7 @@ class ExportOptions:
     seconds: float = option(0.0, "that a job takes, by the sandbox's clock")
     lag: int = option(0, "how often the list is given without a new job")
     hide_range: bool = option(False, "do not list for which range a job is")
+    oldest_first: bool = option(False, "order of the list of jobs; newest first otherwise")
     only_named: bool = option(
         False, "leave out messages without a customerMessageId, as if the web console had sent them"
     )
@@ -104,7 +105,7 @@ class ExportOptions:
     break_next: int = option(0, "downloads (next) that go wrong")
     break_how: Break = option(  # noqa: RUF009
         "connection",
-        "the connection ends half way, the file ends within a line, with a short row or within a quoted "
-        "text, or the link is refused (403) or redirected",
+        "the connection ends half way, the file ends within a line, with a short row, within a quoted text "
+        "or within its gzip stream, or the link is refused (403) or redirected",
         choices=get_args(Break),
     )
