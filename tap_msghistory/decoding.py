@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from tap_msghistory.apis.bodies import Unreadable
 from tap_msghistory.records import Identity, Rejected, Shaper, record_type
 from tap_msghistory.retries import Answer
 
-id_of = attrgetter("messageId")
+_NOTHING: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class PageDecoder:
         times = [name for name, it in schema["properties"].items() if it.get("format") == "date-time"]
         self._times = {name: attrgetter(name) for name in times}
         self._key = [attrgetter(name) for name in identity.key]
-        # A row's own field of the name extraFields is none that the schema knows.
-        self._record = record_type(schema, extra_fields=None)
+        # A row's own field of the name extraFields is none that the schema knows: no value fits.
+        self._record = record_type(schema, extra_fields=_NOTHING)
         self._fitting = msgspec.json.Decoder(api.answer_type(self._record))
         self._any = msgspec.json.Decoder(api.answer_type(Any))
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -95,12 +96,16 @@ def sync(
 
 def selecting(*names: str) -> dict[str, Any]:
     """A catalog that selects these streams only."""
-    tap = TapMessageHistory(config={}, validate_config=False)
-    catalog: dict[str, Any] = json.loads(tap.catalog_json_text)
+    catalog: dict[str, Any] = json.loads(_catalog())
     for stream in catalog["streams"]:
         root = next(it for it in stream["metadata"] if not it["breadcrumb"])
         root["metadata"]["selected"] = stream["tap_stream_id"] in names
     return catalog
+
+
+@cache
+def _catalog() -> str:
+    return TapMessageHistory(config={}, validate_config=False).catalog_json_text
 
 
 def without_times(messages: list[Message]) -> list[Message]:

@@ -54,6 +54,7 @@ from tests.test_histories import Histories
 AGES = (timedelta(hours=1), *(timedelta(days=days) for days in (1, 3, 7, 30)))
 WINDOWS = 3  # of 30 days, from the tests' start date to their end
 MEMORY_MB = 150
+MANY = 400_000  # messages, of which each takes more than a kB as an object
 
 
 @pytest.fixture(autouse=True)
@@ -538,7 +539,7 @@ def test_a_full_disk_is_an_error_that_names_the_way_out():
 
 def test_memory_does_not_grow_with_the_file():
     sandbox = Sandbox(clock=Clock(END_MS, frozen=True))
-    sandbox.export_options.rows = 1_000_000
+    sandbox.export_options.rows = MANY
     with sandbox.serve():
         given = {
             "config": config(sandbox, edna_api_key=None, start_date=iso(END - timedelta(days=20))),
@@ -557,5 +558,5 @@ def test_memory_does_not_grow_with_the_file():
             for line in process.stdout:
                 lines[line[:16]] += 1
             memory = int(process.stderr.read().splitlines()[-1])
-    assert lines[b'{"type":"RECORD"'] == 1_000_000
+    assert lines[b'{"type":"RECORD"'] == MANY
     assert memory < MEMORY_MB * 1024
