@@ -62,6 +62,27 @@ def test_a_blank_identifier_counts_as_missing_whatever_else_is_on_the_page(blank
     assert {it["reason"] for it in output.records(REJECTED)} == {"no readable messageId"}
 
 
+@pytest.mark.parametrize(
+    ("maps", "kept"),
+    [
+        ({}, True),
+        ({REJECTED: {"__filter__": "stream != ''"}}, True),
+        ({REJECTED: {"__alias__": "bad", "stream": "stream"}}, True),
+        ({REJECTED: {"__filter__": "stream == ''"}}, False),
+        ({REJECTED: None}, False),
+        ({EDNA: {}, "__else__": None}, False),
+        ({REJECTED: {"message": None}}, False),
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize("flat", [True, False])
+def test_rejected_messages_that_a_stream_map_drops_are_not_said_to_be_kept(maps, kept, flat, caplog):
+    rows = [edna_row(1, END - HOUR), edna_row(2, END - HOUR, direction="")]
+    read(Vendor(rows), stream_maps=maps, flattening_enabled=flat, flattening_max_depth=1)
+    assert ("they are in the stream rejected_messages" in caplog.text) is kept
+    assert ("1 of the 1 rejected messages of this run were DISCARDED" in caplog.text) is not kept
+
+
 @pytest.mark.parametrize("recipients", [2, 50])
 def test_messages_that_share_an_identifier_are_rejected_but_the_first(recipients):
     rows = [

@@ -30,24 +30,36 @@ class RejectedMessagesStream(SideStream):
         super().__init__(tap)
         self._max_rejected: int | None = self.config.get("max_rejected")
         self._rejected = 0
+        self._discarded = 0
 
     @property
     def whereabouts(self) -> str:
-        """Say where rejected messages are, or that they are nowhere."""
-        if self.selected:
-            return f"they are in the stream {self.name}"
-        return f"they are LOST, as the stream {self.name} is not selected"
+        """Report where rejected messages are, and how many were discarded."""
+        if not self.selected:
+            return f"they were DISCARDED because the stream {self.name} is not selected"
+        if self._discarded:
+            return (
+                f"{self._discarded} of the {self._rejected} rejected messages of this run were DISCARDED by "
+                f"a stream map, a filter or the catalog's selection for the stream {self.name}"
+            )
+        return f"they are in the stream {self.name}"
 
     def write(self, stream: str, rejected: list[Rejected]) -> None:
         """Emit what a window of `stream` had. Raises `FatalError` above `max_rejected`, for all streams."""
-        for it in rejected:
-            self.write_record(_record(stream, it))
+        for message in rejected:
+            emitted = self.write_record(_record(stream, message))
+            self._discarded += not any(map(_holds_message, emitted))
         self._rejected += len(rejected)
         if self._max_rejected is not None and self._rejected > self._max_rejected:
             raise FatalError(
                 f"{self._rejected} messages could not be shaped, which is more than max_rejected "
                 f"({self._max_rejected}); {self.whereabouts}; the last reason: {rejected[-1].reason}"
             )
+
+
+def _holds_message(record: dict[str, Any]) -> bool:
+    # Flattened, the column becomes several whose names begin with its own.
+    return any(name.startswith("message") for name in record)
 
 
 def _record(stream: str, rejected: Rejected) -> dict[str, Any]:

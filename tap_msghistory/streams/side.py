@@ -24,11 +24,18 @@ class SideStream(Stream):
         super().__init__(tap)
         self._is_announced = False
 
-    def write_record(self, record: Record) -> None:
-        """Emit a record, and the schema before the first; nothing where the stream is not selected."""
-        if self.selected:
-            self._write_schema_message()
-            self._write_record_message(record)
+    def write_record(self, record: Record) -> list[Record]:
+        """Emit a record, and the schema before the first.
+
+        Returns the records that were emitted: none if the stream is not selected or a stream map drops it.
+        """
+        if not self.selected:
+            return []
+        self._write_schema_message()
+        messages = [*self._generate_record_messages(record)]
+        for message in messages:
+            self._tap.write_message(message)
+        return [message.record for message in messages]
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield nothing: by the time that the SDK comes here, all has been written."""
