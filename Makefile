@@ -32,7 +32,7 @@ demo-spark: $(READY_SPARK) ## the same histories through Spark into Parquet, hel
 	@$(BIN)/python -m demo.spark
 
 test: lint ## everything: lint, types, all tests, the end-to-end one too
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 
 bench: $(READY_SPARK) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
 	@$(BIN)/python -m bench

