@@ -15,8 +15,6 @@ from tap_msghistory.errors import ApiError
 
 #: Pages in a row that bring nothing new although the server says that more is to come.
 _MAX_PAGES_WITHOUT_NEWS = 3
-#: The same where rows move: those that arrive meanwhile push others along.
-_MAX_PAGES_OF_MOVED_ROWS = 6
 #: Times in a row that the end is claimed again hardly any rows further on, as rows arrive like requests.
 _MAX_SLOW_CLAIMS = 10
 #: A page with no more rows than these is not taken for a capped one.
@@ -44,6 +42,7 @@ class Paginator:
         self._expected_rows = expected_rows
         self.finished = False
         self.moved = False  #: rows have moved since they were received
+        self.repeats = False  #: finished because pages brought only rows received before
         self.rows = 0  #: positions received
         self._last: Any = None  # identity of the row at the last of them
         self._cap: int | None = None
@@ -65,7 +64,8 @@ class Paginator:
     def advance(self, page: PageSlice, identities: Sequence[Any], *, has_next: bool | None, new: int) -> None:
         """Take note of a page's rows, of which `new` had not been received before.
 
-        `has_next` is what the server says; None if it says nothing. Raises `ApiError` if it repeats itself.
+        `has_next` is what the server says; None if it says nothing. Raises `ApiError` if it says that more
+        rows follow but sends none.
         """
         count, before = len(identities), self.rows
         is_short, was_confirmation = count < page.limit, self._end_claimed
@@ -136,8 +136,9 @@ class Paginator:
         if has_next and not count:
             raise ApiError("the server promises more messages but sends an empty page")
         self._pages_without_news = 0 if brought and new else self._pages_without_news + 1
-        if self._pages_without_news == (_MAX_PAGES_OF_MOVED_ROWS if self.moved else _MAX_PAGES_WITHOUT_NEWS):
-            raise ApiError("the server sends the same messages again and again")
+        if self._pages_without_news == _MAX_PAGES_WITHOUT_NEWS:
+            # The server repeats itself, or rows arrive in front with every request: another pass will tell.
+            self.finished = self.repeats = self.moved = True
 
 
 class OffsetPaginator(Paginator):

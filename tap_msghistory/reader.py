@@ -97,6 +97,7 @@ class _Reading:
     rows: WindowRows
     positions: int  #: rows that the server lists, by its own count
     moved: bool
+    repeats: bool  #: the pass ended because pages brought nothing new
     is_short_page: bool  #: all rows came with one page that was not full
 
     @property
@@ -173,6 +174,8 @@ class WindowReader:
         while len(readings) < _READINGS:
             reading = self._read_once(window, fits, effort)
             window = replace(window, size=Size.FITS)
+            if reading.repeats and readings and reading.rows.hashes() <= readings[-1].rows.hashes():
+                raise ApiError("the server sends the same messages again and again")
             if reading.is_consistent or (readings and reading.agrees_with(readings[-1])):
                 effort.confirmed = self._is_whole(window, reading, effort)
                 return WindowContents(window, effort, reading.rows)
@@ -209,7 +212,8 @@ class WindowReader:
                 fits()
         if window.size is Size.FITS and pages.rows >= _INSEPARABLE:
             self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.rows)
-        return _Reading(rows, pages.rows, pages.moved, is_short_page=short_page >= pages.rows)
+        is_short_page = short_page >= pages.rows
+        return _Reading(rows, pages.rows, pages.moved, pages.repeats, is_short_page=is_short_page)
 
     def _probe(self, window: Window, first_page: DecodedPage | None, effort: Effort) -> None:
         """Return if the window is to be read whole. Raises `TooManyError` with a cut where it is full.

@@ -120,6 +120,22 @@ def test_rows_deleted_at_every_request_end_in_a_warning(make, caplog):
     assert "kept moving" in caplog.text
 
 
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("count", [1, 21, 300, 2_500])
+def test_rows_that_arrive_with_every_request_are_no_endless_repetition(make, count):
+    vendor = make(count)
+    before = {row["messageId"] for row in vendor.rows}
+
+    def arrive(request):
+        number = -request if make is edna else f"new {request}"
+        vendor.rows.append(vendor.rows[-1] | {"messageId": number})
+
+    vendor.before_request = arrive
+    _, records = read(vendor)
+    assert before <= {record["messageId"] for record in records}
+    assert len(vendor.requests) < 60 + count / 100
+
+
 @pytest.mark.parametrize("moves", [1, 20])
 def test_rows_moved_to_the_front_are_not_lost(moves):
     vendor = gateway(5_000)
