@@ -8,6 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 
+_ALLOCATIONS_A_COLLECTION = 100_000
 _LOG_LEVELS = "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"
 
 
@@ -31,6 +32,8 @@ def main() -> None:
     from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
 
     gc.freeze()
+    # Rows of a page come by the thousand, and none is part of a cycle.
+    gc.set_threshold(_ALLOCATIONS_A_COLLECTION)
     gc.enable()
     TapMessageHistory.cli()
 

@@ -26,6 +26,7 @@ class BoundaryDeduplicator:
         self._layout = layout
         self._before = Boundary()
         self._keys_before: set[Any] = set()
+        self._keys_now: set[Any] = set()
         self._shared_keys: set[Any] = set()
         message = layout.identity.message
         self._key_places = [message.index(name) for name in layout.identity.key]
@@ -50,12 +51,12 @@ class BoundaryDeduplicator:
         batch.rejected = [item for item in batch.rejected if _hash(item) not in known]
 
     def _leave_keys_to_first(self, batch: Batch) -> None:
-        keys = {*map(self._layout.key_of, batch.records)}
-        taken = self._keys_before | self._shared_keys
-        if not taken.isdisjoint(keys):
+        before, shared = self._keys_before, self._shared_keys
+        if not (before.isdisjoint(batch.keys) and shared.isdisjoint(batch.keys)):
             kept = []
             for record in batch.records:
-                if self._layout.key_of(record) in taken:
+                key = self._layout.key_of(record)
+                if key in before or key in shared:
                     batch.rejected.append(self._layout.share_key(record))
                 else:
                     kept.append(record)
@@ -64,8 +65,9 @@ class BoundaryDeduplicator:
             if item.identity is not None and len(self._shared_keys) < _MAX_SHARED_KEYS:
                 key = tuple(item.identity[place] for place in self._key_places)
                 self._shared_keys.add(key if len(key) > 1 else key[0])
+        self._keys_now |= batch.keys
         if batch.ends_window:
-            self._keys_before = keys
+            self._keys_before, self._keys_now = self._keys_now, set()
 
 
 def _hash(rejected: Rejected) -> int:

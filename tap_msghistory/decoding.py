@@ -80,11 +80,12 @@ class PageDecoder:
         for name, value_of in self._times.items():
             texts = [*map(value_of, rows)]
             moments = self._shaper.moments.column(texts)
-            if moments.count(None) != texts.count(None):
+            missing = moments.count(None)
+            if missing and (name == self._shaper.sent_at or missing != texts.count(None)):
                 raise _MisfitError
             for row, moment in zip(rows, moments, strict=True):
                 setattr(row, name, moment)
-        for value_of in (*self._key, self.sent_at):
+        for value_of in self._key:
             if _has_blank([*map(value_of, rows)]):
                 raise _MisfitError
         return DecodedPage([*map(self.identity_of, rows)], rows, page.has_next, len(body))
@@ -123,8 +124,6 @@ class PageDecoder:
 
 def _has_blank(values: list[Any]) -> bool:
     """Return whether a value of a key is missing; all values have the type of one column."""
-    if not values:
-        return False
-    if None in values:
-        return True
-    return isinstance(values[0], str) and ("" in values or any(map(str.isspace, values)))
+    if values and isinstance(values[0], str):
+        return None in values or not all(map(str.strip, values))
+    return None in values

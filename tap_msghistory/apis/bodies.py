@@ -44,7 +44,10 @@ class _TooLongError(ValueError):
 
 def is_clean(response: Answer) -> bool:
     """Return whether a body is declared as UTF-8 (or not at all) and contains no U+0000."""
-    return _NUL not in response.body and charset_of(response.headers) in (None, "utf-8")
+    body = response.body
+    # A search for one byte takes a thirtieth of the time, and many bodies have no escapes at all.
+    has_nul = b"\\" in body and _NUL in body
+    return not has_nul and charset_of(response.headers) in (None, "utf-8")
 
 
 def read(response: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
