@@ -65,7 +65,7 @@ class BoundaryDeduplicator:
             if item.identity is not None and len(self._shared_keys) < _MAX_SHARED_KEYS:
                 key = tuple(item.identity[place] for place in self._key_places)
                 self._shared_keys.add(key if len(key) > 1 else key[0])
-        self._keys_now |= batch.keys
+        self._keys_now = self._keys_now | batch.keys if self._keys_now else batch.keys
         if batch.ends_window:
             self._keys_before, self._keys_now = self._keys_now, set()
 

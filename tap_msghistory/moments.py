@@ -29,7 +29,7 @@ _EXTENDED = re.compile(
     r"(?:[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d+)?)?)?)?",
     re.ASCII,
 )
-_MINUTES = frozenset(f":{minute:02}:{second:02}" for minute in range(60) for second in range(60))
+_MINUTES = {text: text for text in (f":{it // 60:02}:{it % 60:02}" for it in range(3600))}
 #: Of a part no more values are remembered. A year has fewer hours.
 _REMEMBERED = 10_000
 
@@ -50,24 +50,23 @@ class Moments:
 
     def column(self, texts: Iterable[str | None]) -> list[str | None]:
         """Return the times of a column as they are emitted; None where one is missing or not readable."""
-        rests = self._rests
+        rests, minutes = self._rests, _MINUTES  # local names: this loop is a tenth of a sync's work
         emitted: list[str | None] = []
+        append = emitted.append
         for text in texts:
             if text is None:
-                emitted.append(None)
+                append(None)
                 continue
             try:
                 hours, rest = rests[text[19:]]
-                minutes = text[13:19]
-                emitted.append(
-                    hours[text[:13]] + minutes + rest if minutes in _MINUTES else self._parse(text)
-                )
+                append(f"{hours[text[:13]]}{minutes[text[13:19]]}{rest}")
             except KeyError:
-                emitted.append(self._parse(text))
+                append(self._parse(text))
         return emitted
 
     def _parse(self, text: str) -> str | None:
-        if not _EXTENDED.fullmatch(text):
+        parts = _PARTS.fullmatch(text)
+        if not (parts or _EXTENDED.fullmatch(text)):
             return None
         try:
             moment = datetime.fromisoformat(text.upper())
@@ -77,7 +76,7 @@ class Moments:
             emitted = to_text(moment)
         except (ValueError, OverflowError):
             return None
-        if parts := _PARTS.fullmatch(text):
+        if parts:
             self._remember(parts, emitted)
         return emitted
 

@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import compress, count
 from operator import attrgetter, eq
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ BOUNDARY_SLACK = timedelta(minutes=2)
 _FAR = timedelta(days=2)
 SHARED_KEY = "another message has the same identifier"
 
+_id_of = attrgetter("messageId")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -73,6 +75,10 @@ class Layout:
         self._rest = [name for name in identity.message if name != "messageId"]
         self._decode = msgspec.json.Decoder(record_type(schema, extra_fields=dict[str, Any] | None)).decode
 
+    def item_identity(self, item: Any) -> Any:
+        """Return what tells a record, or a rejected row, from others."""
+        return _encode(item.row) if type(item) is Rejected else self.identity_of(item)
+
     def order(self, record: Any) -> tuple[Any, ...]:
         """Return what records are ordered by: send time, identifier, and the rest of the identity."""
         return (self.sent_at(record), record.messageId, self._rest_of(record))
@@ -96,13 +102,30 @@ class Layout:
         return "\n".join(getattr(record, name) or "" for name in self._rest)
 
 
+class Identities(Sequence[Any]):
+    """The identities of a page's rows, each made when it is needed: few are."""
+
+    def __init__(self, items: Sequence[Any], layout: Layout) -> None:
+        self._items = items
+        self._identity = layout.item_identity
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._items)
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return the identity of one row."""
+        return self._identity(self._items[place])
+
+
 class WindowRows:
     """Takes a window's rows in any order. For one thread at a time. Methods raise `SpoolError`."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._bytes = 0
-        self._rows: dict[Any, Any] = {}  # by identity; of a row that comes twice, the later version
+        self._rows: dict[Any, Any] = {}  # by name; of a row that comes twice, the later version
+        self._shares_ids = False  # different messages have the same messageId
         self._spool: Spool | None = None
         self._spooled: set[int] = set()  # hashes of identities
 
@@ -110,29 +133,31 @@ class WindowRows:
         """Count the different rows."""
         return len(self._rows) + len(self._spooled)
 
-    def add(self, identities: Iterable[Any], items: Iterable[Any], size: int) -> int:
+    def add(self, items: Sequence[Any], size: int) -> int:
         """Take a page's rows, `size` bytes of them; return how many had not been here."""
         before = len(self)
         self._bytes += size
-        self._rows.update(zip(identities, items, strict=True))
+        self._rows.update(zip(self._names(items), items, strict=True))
         if self._spool is None and self._bytes > _MEMORY_BYTES:
             self._spool = Spool()
         if self._spool is not None:
-            self._spooled.update(map(hash, self._rows))
+            self._spooled.update(hash(self._layout.item_identity(item)) for item in self._rows.values())
             spool_items(self._spool, self._rows.values(), self._layout)
             self._rows.clear()
         return len(self) - before
 
     def hashes(self) -> set[int]:
         """Return the hashes of all identities."""
-        return self._spooled if self._spool is not None else {*map(hash, self._rows)}
+        if self._spool is not None:
+            return self._spooled
+        return {hash(self._layout.item_identity(item)) for item in self._rows.values()}
 
     def absorb(self, earlier: WindowRows) -> None:
         """Add the rows of an earlier reading that are not in this one."""
         here = {*self.hashes()}
-        for identity, item in earlier._items():
-            if hash(identity) not in here:
-                self.add([identity], [item], 0)
+        for item in earlier._items():
+            if hash(self._layout.item_identity(item)) not in here:
+                self.add([item], 0)
 
     def send_times(self) -> list[str]:
         """Return the send times of all records in order."""
@@ -146,35 +171,60 @@ class WindowRows:
             self._spool.finish()
             yield from spooled_batches(self._spool, self._layout, window, effort)
             return
-        records, times = self._in_send_order([*self._records()])
+        records, times = self._in_send_order(self._records())
         effort.outside += _count_far(times, window)
         near_end = _near_end(window, times[:1] + times[-1:])
         hashes = {hash(self._layout.identity_of(it)) for it in records[bisect_left(times, near_end) :]}
-        rejected = [item for item in self._rows.values() if type(item) is Rejected]
-        if rejected:
-            hashes.update(hash(identity) for identity, item in self._rows.items() if type(item) is Rejected)
-        self._rows = {}
+        rejected = []
+        if len(records) < len(self._rows):
+            rejected = [item for item in self._rows.values() if type(item) is Rejected]
+            hashes.update(hash(self._layout.item_identity(item)) for item in rejected)
         keys: set[Any] = set()
         if self._layout.identity.keys_may_be_shared:
-            keys = {*map(self._layout.key_of, records)}
-            if len(keys) < len(records):
+            # The names are the keys, which are hashed already.
+            keys = set(self._rows)
+            if self._shares_ids:
                 records, shared = _without_shared_keys(records, self._layout)
                 rejected += shared
+        self._rows = {}
         boundary = Boundary(hashes, is_sharp=near_end != "")
         yield Batch(window, effort, records, rejected, keys, boundary=boundary)
 
-    def _records(self) -> Iterable[Any]:
-        return (item for item in self._rows.values() if type(item) is not Rejected)
+    def _records(self) -> list[Any]:
+        items = [*self._rows.values()]
+        if Rejected in map(type, items):
+            return [item for item in items if type(item) is not Rejected]
+        return items
 
-    def _items(self) -> Iterator[tuple[Any, Any]]:
+    def _names(self, items: Sequence[Any]) -> list[Any]:
+        """Return what each row is kept by.
+
+        That is the messageId, or the whole identity where another message has the same messageId: tuples
+        for all would take a sixth of a sync's time.
+        """
+        identity, rows = self._layout.item_identity, self._rows
+        if Rejected in map(type, items):
+            names = [identity(item) if type(item) is Rejected else item.messageId for item in items]
+        else:
+            names = [*map(_id_of, items)]
+        known = rows.keys() & names
+        is_unique = len({*names}) == len(names)
+        first: dict[Any, Any] = {}
+        for place in compress(count(), map(known.__contains__, names)) if is_unique else range(len(names)):
+            name, item = names[place], items[place]
+            other = rows.get(name, first.setdefault(name, item))
+            if identity(other) != identity(item):
+                names[place] = identity(item)
+                self._shares_ids = True
+        return names
+
+    def _items(self) -> Iterator[Any]:
         if self._spool is None:
-            yield from self._rows.items()
+            yield from self._rows.values()
             return
-        for message in self._spool.messages():
-            record = self._layout.record(message)
-            yield self._layout.identity_of(record), record
+        yield from map(self._layout.record, self._spool.messages())
         for row, reason in self._spool.rejected():
-            yield row, Rejected(_decode(row), reason)
+            yield Rejected(_decode(row), reason)
 
     def _in_send_order(self, records: list[Any]) -> tuple[list[Any], list[str]]:
         """Sort by send time, and records of the same time by identity; also return the times."""
@@ -182,8 +232,8 @@ class WindowRows:
         times = [*map(self._layout.sent_at, records)]
         # Sorting all by identity would take five times as long.
         done = 0
-        for place, is_tie in enumerate(map(eq, times, times[1:])):
-            if is_tie and place >= done:
+        for place in compress(count(), map(eq, times, times[1:])):
+            if place >= done:
                 done = bisect_right(times, times[place])
                 records[place:done] = sorted(records[place:done], key=self._layout.order)
         return records, times
