@@ -20,7 +20,7 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark test bench lint format clean
+.PHONY: help demo demo-spark test bench targets lint format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: lint ## everything: lint, types, all tests, the end-to-end one too
 bench: $(READY_SPARK) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
 	@$(BIN)/python -m bench
 
+targets: $(READY) ## what Singer targets make of the tap's output, cell by cell: docs/targets.md
+	@$(BIN)/python -m targets
+
 lint: $(READY_SPARK) ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,7 +50,7 @@ format: $(READY) ## mend the style
 	$(BIN)/ruff format
 
 clean: ## remove what make, tests and linters have made
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .targets .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml uv.lock | $(BIN)/uv

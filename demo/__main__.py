@@ -44,6 +44,7 @@ def _demo() -> None:
         messages=MESSAGES,
         days=DAYS,
         end_ms=_epoch_ms(now),
+        unknown_rate=0.01,
         clock=Clock(_epoch_ms(yesterday)),
     )
     with ExitStack() as stack:

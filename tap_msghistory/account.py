@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,11 @@ class Account:
     def settings(self) -> Settings:
         """The settings; to be asked for once they have been checked."""
         return Settings.from_config(self.config)
+
+    def limit_retries(self, seconds: float) -> None:
+        """Retry requests for at most `seconds`; to be called before the first request."""
+        budget = min(seconds, self.settings.max_retry_seconds)
+        self.settings = replace(self.settings, max_retry_seconds=budget)
 
     @property
     def has_edna(self) -> bool:

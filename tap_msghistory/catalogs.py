@@ -16,6 +16,7 @@ from singer_sdk.singerlib import Catalog, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL, StreamMetadata
 
 from tap_msghistory.errors import TapError
+from tap_msghistory.schemas import object_columns
 
 logger = logging.getLogger("tap-msghistory.catalogs")
 
@@ -68,5 +69,8 @@ def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
         entry.key_properties, entry.replication_key = stream.primary_keys, stream.replication_key
         own, given = stream.schema["properties"], entry.schema.to_dict()
         columns = given.get("properties") or own
+        # With and without objects_as_json, objects are emitted in different forms.
+        objects = {*object_columns({"properties": own})} ^ {*object_columns({"properties": columns})}
+        columns = {**columns, **{name: own[name] for name in objects & own.keys() & columns.keys()}}
         needed = {name: own[name] for name in (*stream.primary_keys, stream.replication_key) if name}
         entry.schema = Schema.from_dict({**given, "type": "object", "properties": {**needed, **columns}})

@@ -224,6 +224,10 @@ def _as_number(text: str) -> float | str:
     return text
 
 
+def _has_no_empty_value(value: Any) -> bool:
+    return not isinstance(value, dict) or "" not in value.values()
+
+
 _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "start_date": (_is_moment, _A_TIME),
     "end_date": (_is_moment, _A_TIME),
@@ -234,5 +238,7 @@ _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "edna_base_url": (_is_base_url, _A_URL),
     "partner_gateway_api_key": (_is_key, _A_KEY),
     "partner_gateway_base_url": (_is_base_url, _A_URL),
+    # Hashed with an empty salt, phone numbers could be guessed.
+    "stream_map_config": (_has_no_empty_value, "an object without empty values, as of a salt"),
     "assume_timezone": (_is_time_zone, "an IANA time zone, such as UTC or Europe/Rome"),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from typing import Any
 
@@ -12,12 +11,15 @@ import click
 import simplejson
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
+from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_msghistory.errors import StoppedBySignal, StreamsFailedError, TapError, explained, way_to
 
 #: Loggers of libraries that quote messages or what a server says, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
 
+#: The value of `--test` where it is not given.
+DISABLED = CliTestOptionValue.Disabled.value
 _HELP = """Read the message histories of edna Pulse and of the Qlara partner gateway, and write them to
 stdout as Singer messages.
 
@@ -27,6 +29,8 @@ TAP_MSGHISTORY_START_DATE), or both; --about lists them. Logs go to stderr."""
 
 class TapCommand(SingerCommand):
     """Runs the tap, and turns what stops it into a line on stderr and an exit code."""
+
+    _syncs = False  # rather than checks the settings, or shows something
 
     @classmethod
     def wrap(cls, command: click.Command, *, logger: logging.Logger) -> TapCommand:
@@ -45,6 +49,7 @@ class TapCommand(SingerCommand):
         logging.captureWarnings(capture=True)
         for name, level in _QUOTING.items():
             logging.getLogger(name).setLevel(level)
+        self._syncs = not ctx.params["plan"] and ctx.params["test"] == DISABLED
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,10 +73,7 @@ class TapCommand(SingerCommand):
                 self.logger.debug("by way of %s", place)
             self._fail(explained(error))
         except StoppedBySignal as stopped:
-            name = signal.Signals(stopped.signum).name
-            self._fail(
-                f"Stopped by {name}; the next run goes on from the last state", code=128 + stopped.signum
-            )
+            self._fail(stopped.explain(resumes=self._syncs), code=128 + stopped.signum)
 
     def _fail(self, *lines: str, code: int = 1) -> None:
         for line in lines:

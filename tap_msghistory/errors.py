@@ -6,6 +6,7 @@ vendor wrote stays out, but for the error codes that its pages document.
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,3 +73,8 @@ class StoppedBySignal(BaseException):
         """Keep the signal's number."""
         super().__init__(signum)
         self.signum = signum
+
+    def explain(self, *, resumes: bool) -> str:
+        """Return one line; `resumes` if a next run continues from the state that was written."""
+        what_next = "; the next run goes on from the last state" if resumes else ""
+        return f"Stopped by {signal.Signals(self.signum).name}{what_next}"

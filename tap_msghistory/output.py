@@ -7,9 +7,11 @@ import select
 import sys
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib import SchemaMessage
 from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_msghistory.errors import FatalError, StoppedBySignal
+from tap_msghistory.schemas import portable
 
 
 class OutputError(FatalError):
@@ -27,6 +29,8 @@ class Writer(MsgSpecWriter):
 
     def write_message(self, message: Message) -> None:
         """Write a line to stdout. Raises `OutputError`."""
+        if isinstance(message, SchemaMessage):
+            message.schema = portable(message.schema)
         self.write_lines(self.format_message(message))
 
     def write_lines(self, lines: bytes | bytearray) -> None:

@@ -14,7 +14,7 @@ from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError
 from tap_msghistory.paginators import Paginator
 from tap_msghistory.timestamps import MILLISECOND, from_text, to_text
-from tap_msghistory.window_rows import Batch, Layout, WindowRows
+from tap_msghistory.window_rows import Batch, Identities, Layout, WindowRows
 from tap_msghistory.windows import Order, Reason, Size, Window
 
 logger = logging.getLogger("tap-msghistory.reader")
@@ -160,6 +160,14 @@ class WindowReader:
                 return index / share if share else index
         return index / 5  # fewer, or none
 
+    def newest(self, window: Window, rows: int, effort: Effort) -> tuple[list[str], bool]:
+        """Return the send times of one small page, the newest messages if the vendor can sort by them.
+
+        Also returns whether these are all messages of the window.
+        """
+        page = self._send(self._api.newest_request(window, min(rows, self._page_size)), effort)
+        return [*map(self._layout.sent_at, page.records)], len(page.items) < min(rows, self._page_size)
+
     def sample(self, window: Window, rows: int, effort: Effort) -> DecodedPage:
         """Return one small page of a window."""
         return self._send(self._api.page_request(window, 0, min(rows, self._page_size)), effort)
@@ -201,9 +209,10 @@ class WindowReader:
             page = self._send(self._api.page_request(window, asked.start, asked.limit), effort)
             effort.pages += 1
             self._limits.note_page(page)
-            new = rows.add(page.identities, page.items, page.size)
+            new = rows.add(page.items, page.size)
             effort.replaced += page.replaced if new else 0
-            pages.advance(asked, page.identities, has_next=page.has_next, new=new)
+            identities = Identities(page.items, self._layout)
+            pages.advance(asked, identities, has_next=page.has_next, new=new)
             if asked.first == 0 and len(page.items) < asked.limit:
                 short_page = len(page.items)
             if not (is_sized or pages.finished) and (page.has_next or len(page.items) >= asked.limit):

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tap_msghistory.moments import Moments
+from tap_msghistory.schemas import types_of
 
 Row = dict[str, Any]
 Record = dict[str, Any]
@@ -86,8 +87,8 @@ def record_type(schema: Mapping[str, Any], extra_fields: Any) -> type[msgspec.St
 
 def json_type(declaration: Mapping[str, Any]) -> str:
     """Return the JSON type of a property, which may be null besides."""
-    (type_,) = (it for it in declaration["type"] if it != "null")
-    return str(type_)
+    (type_,) = (type_ for type_ in types_of(declaration) if type_ != "null")
+    return type_
 
 
 class Shaper:

@@ -113,8 +113,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Partner gateway: API key",
-        description="API key of the partner gateway. The streams partner_gateway_history_sms, _rcs, "
-        "_whatsapp and _export are there when it, or a username and a password, is set.",
+        description="API key of the partner gateway. Enables the streams partner_gateway_history_sms, "
+        "_rcs and _whatsapp, as do a username and a password.",
     ),
     th.Property(
         "partner_gateway_username",
@@ -156,6 +156,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         default=1000,
         title="Partner gateway: requests a minute",
         description="At most so many requests a minute. Production keys: 1000, trial keys: 100.",
+    ),
+    th.Property(
+        "partner_gateway_export",
+        th.BooleanType,
+        default=False,
+        title="Partner gateway: export",
+        description="Enables the stream partner_gateway_history_export, which has the messages of the "
+        "gateway's other streams once more, as CSV exports.",
     ),
     th.Property(
         "partner_gateway_export_sender",
@@ -241,6 +249,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         title="Retry budget",
         description="Seconds for which a request that fails for a passing reason is tried again. A wait "
         "that would take longer fails at once.",
+    ),
+    th.Property(
+        "objects_as_json",
+        th.BooleanType,
+        default=False,
+        title="Objects as JSON text",
+        description="Emit object columns (extraFields, message) as JSON text, for targets without nested "
+        "types.",
     ),
     th.Property(
         "max_rejected",

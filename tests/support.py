@@ -105,7 +105,8 @@ def selecting(*names: str) -> dict[str, Any]:
 
 @cache
 def _catalog() -> str:
-    return TapMessageHistory(config={}, validate_config=False).catalog_json_text
+    config = {"partner_gateway_export": True}
+    return TapMessageHistory(config=config, validate_config=False).catalog_json_text
 
 
 def without_times(messages: list[Message]) -> list[Message]:
@@ -180,6 +181,13 @@ def iso(moment: datetime) -> str:
 
 def _expected(row: Message, schema: str) -> Message:
     properties = json.loads(Path("schemas", f"{schema}.json").read_text())["properties"]
-    times = {name for name, it in properties.items() if it.get("format") == "date-time"}
-    record: Message = dict.fromkeys(properties) | row
+    times = {name for name, declared in properties.items() if declared.get("format") == "date-time"}
+    fitting = {name: value for name, value in row.items() if _fits(value, properties.get(name))}
+    record: Message = dict.fromkeys(properties) | fitting
+    record["extraFields"] = {name: value for name, value in row.items() if name not in fitting} or None
     return record | {name: iso(datetime.fromisoformat(record[name])) for name in times if record[name]}
+
+
+def _fits(value: Any, declared: dict[str, Any] | None) -> bool:
+    names = {str: ("string",), int: ("integer", "number"), float: ("number",), type(None): ("null",)}
+    return declared is not None and any(name in declared["type"] for name in names.get(type(value), ()))

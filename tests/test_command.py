@@ -9,17 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from tap_msghistory.sandbox.faults import Faults
 from tests.processes import complaints, environment, run_here
 from tests.support import (
     ALL_STREAMS,
-    CHANNELS,
+    END,
     EXPORT,
     GATEWAY_STREAMS,
     LEDGER,
     REJECTED,
+    STREAMS,
     config,
+    iso,
     selecting,
+    sent_at,
     sync,
+    truth,
 )
 
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
@@ -51,23 +56,58 @@ def test_discover_without_any_setting_lists_all_streams():
     found = run("--discover")
     assert found.returncode == 0
     streams = {it["tap_stream_id"]: it for it in json.loads(found.stdout)["streams"]}
-    assert set(streams) == set(ALL_STREAMS)
+    assert set(streams) == {*ALL_STREAMS} - {EXPORT}
     del streams[REJECTED], streams[LEDGER]
-    more_keys = {"edna_history": ["direction"], EXPORT: ["channel"]}
+    more_keys = {"edna_history": ["direction"]}
     for name, stream in streams.items():
         assert stream["key_properties"] == ["messageId", *more_keys.get(name, [])]
         assert stream["replication_method"] == "INCREMENTAL"
-        assert stream["metadata"][-1]["metadata"]["selected-by-default"] is (name != EXPORT)
+        assert stream["metadata"][-1]["metadata"]["selected-by-default"]
     assert streams["edna_history"]["replication_key"] == "sentOrReceivedAt"
     assert len({json.dumps(streams[name]["schema"]) for name in GATEWAY_STREAMS.values()}) == 1
 
 
-def test_a_test_run_reads_a_record_of_each_stream(life_like, tmp_path):
+def test_a_test_run_prints_one_line_for_each_stream(life_like, tmp_path):
     tested = run("--test", settings=config(life_like), tmp_path=tmp_path)
     assert tested.returncode == 0, tested.stderr
     assert error_lines(tested) == []
-    records = [line for line in tested.stdout.splitlines() if '"RECORD"' in line]
-    assert len(records) == len(("edna", *CHANNELS))
+    newest = {name: max(it[sent_at(name)] for it in truth(life_like, name)) for name in STREAMS}
+    assert tested.stdout.splitlines() == [
+        f"{name}: ok, newest message sent {newest[name][:16].replace('T', ' ')} UTC"
+        for name in sorted(STREAMS)
+    ]
+    assert "failed" not in tested.stderr
+
+
+@pytest.mark.parametrize("option", ["--test", "--plan"])
+def test_checks_ask_nothing_of_deselected_streams(sandbox, tmp_path, option):
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps(selecting("edna_history")))
+    checked = run(option, "--catalog", str(catalog), settings=config(sandbox), tmp_path=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert {it.api for it in sandbox.requests} == {"edna"}
+    assert "partner_gateway" not in checked.stdout
+
+
+@pytest.mark.parametrize("option", ["--test", "--plan"])
+def test_checks_retry_for_seconds_only(sandbox, tmp_path, option):
+    sandbox.faults = Faults(limit_next=100, limit_wait_s=20.0, retry_after="seconds")
+    settings = {**config(sandbox, partner_gateway_api_key=None), "max_retry_seconds": 900}
+    checked = run(option, settings=settings, tmp_path=tmp_path)
+    assert checked.returncode == 1
+    assert "max_retry_seconds (10)" in error_lines(checked)[-1]
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("wrap", ["singer_state", "completed"])
+def test_a_state_may_be_what_meltano_prints(sandbox, tmp_path, wrap):
+    bookmark = {"replication_key_value": iso(END), "as_of": iso(END)}
+    printed = {"singer_state": {"bookmarks": {"edna_history": bookmark}}}
+    state = tmp_path / "printed.json"
+    state.write_text(json.dumps(printed if wrap == "singer_state" else {"completed": printed}))
+    settings = config(sandbox, partner_gateway_api_key=None)
+    planned = run("--plan", "--state", str(state), settings=settings, tmp_path=tmp_path)
+    assert "nothing to read" in planned.stdout
 
 
 def test_a_schema_test_needs_no_server(tmp_path):

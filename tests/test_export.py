@@ -72,7 +72,7 @@ def filled(sandbox, life_like):
 
 def export(sandbox, *, state=None, catch=None, **settings):
     return sync(
-        config(sandbox, edna_api_key=None, **settings),
+        config(sandbox, edna_api_key=None, partner_gateway_export=True, **settings),
         state=state,
         catalog=selecting(EXPORT, REJECTED),
         catch=catch,
@@ -120,16 +120,18 @@ def test_a_first_run_brings_every_message_of_all_channels_once_in_send_order(fil
     assert len(queued(filled)) == WINDOWS
 
 
-def test_it_is_not_selected_by_default_and_says_what_it_leaves_out(life_like):
+def test_it_does_not_exist_by_default_and_says_what_it_leaves_out(life_like):
     before = len(asked(life_like, "GET", LIST_PATH)), len(queued(life_like))  # by other tests
-    sync(config(life_like))
+    output = sync(config(life_like))
+    assert EXPORT not in {message.get("stream") for message in output.messages}
     assert (len(asked(life_like, "GET", LIST_PATH)), len(queued(life_like))) == before
     assert "through the API" in ExportedMessages.schema["description"]
     assert "campaigns" in ExportedMessages.schema["description"]
 
 
 def test_a_test_run_asks_for_the_list_of_jobs_but_queues_none(filled):
-    tap = ImpatientTap(config=config(filled, edna_api_key=None))
+    settings = config(filled, edna_api_key=None, partner_gateway_export=True)
+    tap = ImpatientTap(config=settings, catalog=selecting(EXPORT))
     assert tap.run_connection_test()
     assert len(asked(filled, "GET", LIST_PATH)) == 1
     assert queued(filled) == []
@@ -348,7 +350,7 @@ def test_a_job_may_take_its_time_and_be_missing_from_the_list_at_first(filled):
 @pytest.fixture
 def jobs(sandbox):
     """The life of jobs, without a stream around it."""
-    return jobs_of(ImpatientTap(config=config(sandbox, export_timeout=0.001)))
+    return jobs_of(ImpatientTap(config=config(sandbox, partner_gateway_export=True, export_timeout=0.001)))
 
 
 def jobs_of(tap):
@@ -380,7 +382,7 @@ def test_a_job_that_another_program_queues_at_the_same_moment_is_not_taken_for_o
     options = sandbox.export_options
     options.hide_range, options.polls = hide_range, 0
     options.unclear_next, options.unclear, options.others = 1, "error", 1
-    jobs = jobs_of(ImpatientTap(config=config(sandbox)))
+    jobs = jobs_of(ImpatientTap(config=config(sandbox, partner_gateway_export=True)))
     taken = jobs.run(WINDOW, lambda: None, Effort())
     # export-1 is the other program's. Whether export-2 is the tap's, only a range can tell.
     assert taken == ("export-3" if hide_range else "export-2")
@@ -542,7 +544,12 @@ def test_memory_does_not_grow_with_the_file():
     sandbox.export_options.rows = MANY
     with sandbox.serve():
         given = {
-            "config": config(sandbox, edna_api_key=None, start_date=iso(END - timedelta(days=20))),
+            "config": config(
+                sandbox,
+                edna_api_key=None,
+                partner_gateway_export=True,
+                start_date=iso(END - timedelta(days=20)),
+            ),
             "catalog": selecting(EXPORT),
         }
         lines: Counter[bytes] = Counter()

@@ -136,7 +136,7 @@ def test_its_schema_comes_once_before_its_first_row(life_like):
 
 def test_an_export_is_in_it_with_what_its_jobs_and_downloads_have_taken(sandbox, life_like):
     sandbox.gateway["SMS"].add(*list(life_like.gateway["SMS"])[::6])
-    settings = config(sandbox)
+    settings = config(sandbox, partner_gateway_export=True)
     output = sync(settings, catalog=selecting(EXPORT, LEDGER), tap_class=ImpatientTap)
     check_ledger(output)
     assert total(output, "messages") == len(sandbox.gateway["SMS"])

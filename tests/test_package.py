@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ALL_STREAMS
+from tests.support import ALL_STREAMS, EXPORT
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -34,7 +34,11 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
         check=True,
         capture_output=True,
     )
-    assert {it["stream"] for it in json.loads(found.stdout)["streams"]} == set(ALL_STREAMS)
+    assert {it["stream"] for it in json.loads(found.stdout)["streams"]} == {*ALL_STREAMS} - {EXPORT}
+    sandbox = subprocess.run([python.with_name("tap-msghistory-sandbox")], capture_output=True, check=False)
+    (line,) = sandbox.stderr.decode().splitlines()
+    assert "extra 'sandbox'" in line
+    assert sandbox.returncode == 1
 
 
 def test_the_wheel_holds_the_tap_and_nothing_else(distributions):

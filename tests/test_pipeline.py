@@ -22,6 +22,7 @@ from demo.processes import interruptible  # noqa: E402
 from demo.report import completeness  # noqa: E402
 from tap_msghistory.sandbox.clock import Clock  # noqa: E402
 from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
+from tap_msghistory.schemas import types_of  # noqa: E402
 from tests.support import END, END_MS, LEDGER, STREAMS, iso, truth  # noqa: E402
 
 pytestmark = pytest.mark.pipeline
@@ -49,7 +50,7 @@ class Walk:
 @pytest.fixture(scope="module")
 def walk() -> Iterator[Walk]:
     clock = Clock(END_MS - round(DAY.total_seconds() * 1000), frozen=True)
-    sandbox = Sandbox.generate(messages=3_000, days=DAYS, end_ms=END_MS, clock=clock)
+    sandbox = Sandbox.generate(messages=3_000, days=DAYS, end_ms=END_MS, clock=clock, unknown_rate=0.05)
     with (
         interruptible(),
         sandbox.serve(),
@@ -146,20 +147,20 @@ def column_type(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "timestamp without time zone"
     types = {"integer": "bigint", "number": "numeric", "string": "text", "object": "jsonb"}
-    return types[schema["type"][0]]
+    return types[types_of(schema)[0]]
 
 
 # The ledger, and the questions that docs/sql has for it.
 
 
 def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
-    """Answer the questions: days that lack messages, gaps, windows in doubt, how far, open statuses."""
+    """Answer the questions: missing by day, gaps, windows in doubt, in the future, how far, open statuses."""
     return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
 
 
 def test_by_the_ledger_nothing_is_missing_and_all_was_read_up_to_the_last_run(walk):
-    missing, never_read, in_doubt, read_to, _ = asked(walk.warehouse)
-    assert missing == never_read == in_doubt == []
+    missing, never_read, in_doubt, in_future, read_to, _ = asked(walk.warehouse)
+    assert missing == never_read == in_doubt == in_future == []
     end = END.replace(tzinfo=None)
     assert [(stream, until) for stream, until, _ in read_to] == [(it, end) for it in sorted(STREAMS)]
 
@@ -227,6 +228,40 @@ def test_a_window_in_doubt_is_shown_until_a_later_one_is_confirmed(walk, doubt):
     assert settled == []
 
 
+def test_a_bookmark_in_the_future_is_shown(walk):
+    hour = timedelta(hours=1)
+    future = datetime.now(timezone.utc).replace(tzinfo=None) + hour
+    with walk.warehouse.connection.transaction(force_rollback=True):
+        note(walk.warehouse, END.replace(tzinfo=None), future, 0, readAt=future)
+        ((stream, _, until, _),) = asked(walk.warehouse)[3]
+    assert (stream, until) == ("edna_history", future)
+
+
+def test_the_questions_work_with_lower_case_columns_and_time_zones(walk):
+    """As pipelinewise-target-postgres makes tables."""
+    expected = asked(walk.warehouse)
+    house = walk.warehouse.connection
+    with house.transaction(force_rollback=True):
+        for name in (*STREAMS, LEDGER):
+            columns = house.execute(
+                "SELECT column_name, data_type FROM information_schema.columns "
+                "WHERE table_schema = current_schema() AND table_name = %s",
+                (name,),
+            ).fetchall()
+            house.execute("DROP VIEW IF EXISTS pg_temp.message_history, pg_temp.message_windows")
+            for column, type_ in columns:
+                table, old = sql.Identifier(name), sql.Identifier(column)
+                if type_.startswith("timestamp"):
+                    change = "ALTER TABLE {} ALTER {} TYPE timestamptz USING {} AT TIME ZONE 'UTC'"
+                    house.execute(sql.SQL(change).format(table, old, old))
+                if column != column.lower():
+                    rename = sql.SQL("ALTER TABLE {} RENAME {} TO {}")
+                    house.execute(rename.format(table, old, sql.Identifier(column.lower())))
+        assert [rows[:4] for rows in asked(walk.warehouse)[:4]] == expected[:4]
+        assert [row[:2] for row in asked(walk.warehouse)[4]] == [row[:2] for row in expected[4]]
+        assert asked(walk.warehouse)[5] == expected[5]
+
+
 def test_a_refused_window_hides_no_loss(walk):
     """Its messages are there, but were not counted this time."""
     bounds = [datetime(2030, 1, 1, hour) for hour in range(3)]  # noqa: DTZ001 - as in the table
@@ -245,7 +280,7 @@ def test_a_refused_window_hides_no_loss(walk):
 
 def test_open_statuses_are_counted_by_age(walk):
     open_ = {"ACCEPTED", "ENQUEUED", "SENT", "UNKNOWN", None}
-    rows = asked(walk.warehouse)[4]
+    rows = asked(walk.warehouse)[5]
     for stream in STREAMS:
         counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
         assert counted == sum(

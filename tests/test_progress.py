@@ -197,7 +197,8 @@ def test_a_plan_of_nothing_says_so_and_asks_nothing(sandbox, tmp_path):
 def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps(selecting(EXPORT)))
-    finished = run(config(sandbox), tmp_path, more=("--plan", "--catalog", str(catalog)))
+    settings = config(sandbox, partner_gateway_export=True)
+    finished = run(settings, tmp_path, more=("--plan", "--catalog", str(catalog)))
     _, *stretches, total = finished.stdout.split("\n\n")[0].splitlines()
     assert all(it.startswith(EXPORT) and it.endswith("not known") for it in stretches)
     assert total.startswith("all that is known")

@@ -67,7 +67,7 @@ def test_a_connection_test_requests_one_small_page_per_stream(make):
         names = [EDNA] if make is edna_row else [SMS]
         tap = TapMessageHistory(config=settings(server, make), catalog=selecting(*names))
         assert tap.run_connection_test()
-    assert len(server.requests) == (1 if make is edna_row else 3)
+    assert len(server.requests) == 1
     assert all(int(request["limit"]) <= 10 for request in server.requests)
 
 

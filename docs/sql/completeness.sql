@@ -1,23 +1,43 @@
 -- Is everything there? Questions to a PostgreSQL warehouse that holds the streams and their ledger, sync_windows.
 --   psql -v ON_ERROR_STOP=1 -c 'SET search_path TO msghistory' -f completeness.sql
--- with the schema that the tables are in. Times are UTC without an offset, as target-postgres stores them.
+-- with the schema that the tables are in. Columns may also be lower-case, as some loaders name them.
 
--- All messages, of the streams that there are. A message from a subscriber has come: its status does not change.
+-- Views with one spelling of the columns and UTC times without an offset: some loaders lower-case names, or use timestamptz.
+CREATE OR REPLACE FUNCTION pg_temp.column_of(relation text, name text) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce((
+        SELECT CASE WHEN atttypid = 'timestamptz'::regtype THEN format('(%I AT TIME ZONE ''UTC'')', attname) ELSE quote_ident(attname) END
+        FROM pg_attribute
+        WHERE attrelid = to_regclass(quote_ident(relation)) AND lower(attname) = lower(name) AND attnum > 0 AND NOT attisdropped
+        ORDER BY attname = name DESC
+        LIMIT 1
+    ), 'NULL')
+$$;
 DO $$
 DECLARE
     histories text;
+    windows text;
 BEGIN
-    SELECT string_agg(format('SELECT %L AS stream, %I AS sent_at, %s AS status FROM %I', name, sent_at, status, name), ' UNION ALL ')
+    -- The status of a message from a subscriber does not change.
+    SELECT string_agg(format('SELECT %L AS stream, %s AS sent_at, CASE %s WHEN ''IN'' THEN ''RECEIVED'' ELSE %s END AS status FROM %I',
+        name, pg_temp.column_of(name, sent_at), pg_temp.column_of(name, 'direction'), pg_temp.column_of(name, 'deliveryStatus'), name), ' UNION ALL ')
     INTO histories
     FROM (VALUES
-        ('edna_history', 'sentOrReceivedAt', 'CASE direction WHEN ''IN'' THEN ''RECEIVED'' ELSE "deliveryStatus" END'),
-        ('partner_gateway_history_sms', 'sendDate', '"deliveryStatus"'),
-        ('partner_gateway_history_rcs', 'sendDate', '"deliveryStatus"'),
-        ('partner_gateway_history_whatsapp', 'sendDate', '"deliveryStatus"'),
-        ('partner_gateway_history_export', 'sendDate', '"deliveryStatus"')
-    ) AS known (name, sent_at, status)
+        ('edna_history', 'sentOrReceivedAt'),
+        ('partner_gateway_history_sms', 'sendDate'),
+        ('partner_gateway_history_rcs', 'sendDate'),
+        ('partner_gateway_history_whatsapp', 'sendDate'),
+        ('partner_gateway_history_export', 'sendDate')
+    ) AS known (name, sent_at)
     WHERE to_regclass(quote_ident(name)) IS NOT NULL;
-    EXECUTE 'CREATE OR REPLACE VIEW message_history AS ' || histories;
+    EXECUTE 'CREATE OR REPLACE TEMPORARY VIEW message_history AS ' || histories;
+    SELECT string_agg(format('%s::%s AS %I', pg_temp.column_of('sync_windows', name), type, alias), ', ')
+    INTO windows
+    FROM (VALUES
+        ('runId', 'run_id', 'text'), ('stream', 'stream', 'text'), ('reason', 'reason', 'text'), ('messages', 'messages', 'bigint'),
+        ('windowFrom', 'window_from', 'timestamp'), ('windowTo', 'window_to', 'timestamp'), ('readAt', 'read_at', 'timestamp'),
+        ('confirmed', 'confirmed', 'boolean'), ('refused', 'refused', 'boolean')
+    ) AS known (name, alias, type);
+    EXECUTE 'CREATE OR REPLACE TEMPORARY VIEW message_windows AS SELECT ' || windows || ' FROM sync_windows';
 END $$;
 
 -- Days whose messages in the warehouse are fewer than the ledger saw; none is as it should be.
@@ -25,21 +45,21 @@ END $$;
 -- message of the very instant of a bound may be counted in either of two windows, so that a loss may only show in a later
 -- one, on a later day. A window of several days counts to its first. Of several runs, the one is shown in which most is
 -- missing. Messages that you have deleted, or that a stream map has filtered, are missing too: to leave out what was read
--- before that, add AND "readAt" > ... to the first lines.
+-- before that, add AND read_at > ... to the first lines.
 WITH ledger AS (
-    SELECT stream, "runId", "windowFrom", "windowTo", messages FROM sync_windows WHERE refused IS NOT TRUE
+    SELECT stream, run_id, window_from, window_to, messages FROM message_windows WHERE refused IS NOT TRUE
 ), stretches AS (
-    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY stream, "runId" ORDER BY "windowFrom") AS stretch
+    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY stream, run_id ORDER BY window_from) AS stretch
     FROM (
-        SELECT *, "windowFrom" IS DISTINCT FROM lag("windowTo") OVER (PARTITION BY stream, "runId" ORDER BY "windowFrom")
+        SELECT *, window_from IS DISTINCT FROM lag(window_to) OVER (PARTITION BY stream, run_id ORDER BY window_from)
             AS begins
         FROM ledger
     ) AS it
 ), bounds AS (
-    SELECT stream, "windowTo" AS at FROM ledger
+    SELECT stream, window_to AS at FROM ledger
     UNION
     -- Requests begin a millisecond early.
-    SELECT stream, "windowFrom" - interval '2 milliseconds' FROM stretches WHERE begins
+    SELECT stream, window_from - interval '2 milliseconds' FROM stretches WHERE begins
 ), counted AS (
     -- How many messages were sent up to each bound: one pass over them, in the order of their times.
     SELECT stream, at, sent
@@ -54,24 +74,24 @@ WITH ledger AS (
     ) AS running
     WHERE is_bound
 ), compared AS (
-    SELECT it.stream, it."runId", stretch, "windowFrom", "windowTo", messages,
+    SELECT it.stream, it.run_id, stretch, window_from, window_to, messages,
            sum(messages) OVER so_far - until.sent + max(since.sent) OVER so_far AS lacking
     FROM stretches AS it
-    JOIN counted AS until ON until.stream = it.stream AND until.at = "windowTo"
+    JOIN counted AS until ON until.stream = it.stream AND until.at = window_to
     LEFT JOIN counted AS since
-           ON begins AND since.stream = it.stream AND since.at = "windowFrom" - interval '2 milliseconds'
-    WINDOW so_far AS (PARTITION BY it.stream, it."runId", stretch ORDER BY "windowFrom")
+           ON begins AND since.stream = it.stream AND since.at = window_from - interval '2 milliseconds'
+    WINDOW so_far AS (PARTITION BY it.stream, it.run_id, stretch ORDER BY window_from)
 ), lost AS (
-    SELECT *, greatest(max(lacking) OVER (PARTITION BY stream, "runId", stretch ORDER BY "windowFrom"), 0) AS so_far
+    SELECT *, greatest(max(lacking) OVER (PARTITION BY stream, run_id, stretch ORDER BY window_from), 0) AS so_far
     FROM compared
 ), windows AS (
-    SELECT *, so_far - lag(so_far, 1, 0) OVER (PARTITION BY stream, "runId", stretch ORDER BY "windowFrom") AS missing
+    SELECT *, so_far - lag(so_far, 1, 0) OVER (PARTITION BY stream, run_id, stretch ORDER BY window_from) AS missing
     FROM lost
 ), days AS (
-    SELECT stream, "runId", "windowFrom"::date AS day, max("windowTo")::date AS last_day,
+    SELECT stream, run_id, window_from::date AS day, max(window_to)::date AS last_day,
            sum(messages) AS in_ledger, sum(missing) AS missing
     FROM windows
-    GROUP BY stream, "runId", "windowFrom"::date
+    GROUP BY stream, run_id, window_from::date
 )
 SELECT DISTINCT ON (stream, day) stream, day, last_day, in_ledger, in_ledger - missing AS in_warehouse, missing
 FROM days
@@ -81,30 +101,37 @@ ORDER BY stream, day, missing DESC;
 -- Stretches of send time that were never read, between others that were; none is as it should be.
 SELECT stream, read_to AS after, since AS up_to, since - read_to AS never_read
 FROM (
-    SELECT stream, "windowFrom" AS since,
-           max("windowTo") OVER (
-               PARTITION BY stream ORDER BY "windowFrom", "windowTo" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    SELECT stream, window_from AS since,
+           max(window_to) OVER (
+               PARTITION BY stream ORDER BY window_from, window_to ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS read_to
-    FROM sync_windows
+    FROM message_windows
 ) AS so_far
 WHERE since > read_to
 ORDER BY stream, read_to;
 
 -- Windows that the vendor refused to show again, or that kept changing while they were read; none is as it should be.
 -- Windows that were read and confirmed later are left out.
-SELECT stream, "windowFrom", "windowTo", reason, refused, "readAt"
-FROM sync_windows AS it
+SELECT stream, window_from, window_to, reason, refused, read_at
+FROM message_windows AS it
 WHERE (refused OR NOT confirmed)
   AND NOT EXISTS (
-      SELECT FROM sync_windows AS later
-      WHERE later.confirmed AND later.stream = it.stream AND later."readAt" > it."readAt"
-        AND later."windowFrom" <= it."windowFrom" AND later."windowTo" >= it."windowTo"
+      SELECT FROM message_windows AS later
+      WHERE later.confirmed AND later.stream = it.stream AND later.read_at > it.read_at
+        AND later.window_from <= it.window_from AND later.window_to >= it.window_to
   )
-ORDER BY stream, "windowFrom", "readAt";
+ORDER BY stream, window_from, read_at;
+
+-- Windows that end after they were read, or in the future; there should be none. The clock of the machine that runs the tap was
+-- ahead, or the loader shifted times by the time zone of its session.
+SELECT stream, window_from, window_to, read_at
+FROM message_windows
+WHERE window_to > read_at OR window_to > now() AT TIME ZONE 'UTC'
+ORDER BY stream, window_from;
 
 -- How far each stream has been read, and how long ago that is (UTC).
-SELECT stream, max("windowTo") AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max("windowTo")) AS ago
-FROM sync_windows
+SELECT stream, max(window_to) AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max(window_to)) AS ago
+FROM message_windows
 GROUP BY stream
 ORDER BY stream;
 

@@ -55,6 +55,9 @@ class HistoryApi(Protocol):
     def probe_request(self, window: Window, index: int) -> Request:
         """Return a request for very few rows, the first of which is about the `index`-th of a window."""
 
+    def newest_request(self, window: Window, limit: int) -> Request:
+        """Return a request for the newest rows of a window, or for any if the API cannot sort."""
+
     def answer_type(self, row_type: type) -> Any:
         """Return the type of a whole answer whose rows are of `row_type`, for msgspec."""
 

@@ -55,6 +55,10 @@ class EdnaHistory:
         """Return the request for the `index`-th row by send time."""
         return self._request(window, index, 1, "sentOrReceivedAt")
 
+    def newest_request(self, window: Window, limit: int) -> Request:
+        """Return the request for the newest rows by send time."""
+        return self._request(window, 0, limit, "sentOrReceivedAt", "DESC")
+
     def answer_type(self, row_type: type) -> Any:
         """Return the type of `{"content": [...], "hasNext": bool}`."""
         rows = list[row_type] | None  # type: ignore[valid-type]
@@ -66,7 +70,9 @@ class EdnaHistory:
             raise UnexpectedAnswerError("there is more to come, but no list of messages")
         return Page(answer.content or [], answer.hasNext)
 
-    def _request(self, window: Window, offset: int, limit: int, sort_by: str) -> Request:
+    def _request(
+        self, window: Window, offset: int, limit: int, sort_by: str, direction: str = "ASC"
+    ) -> Request:
         body = {
             **self.filters,
             # The page does not say whether the bounds are inclusive. A server that leaves out both
@@ -75,6 +81,6 @@ class EdnaHistory:
             "dateTo": to_text(window.end),
             "offset": offset,
             "limit": limit,
-            "sort": [{"property": sort_by, "direction": "ASC"}],
+            "sort": [{"property": sort_by, "direction": direction}],
         }
         return Request("POST", f"{self.base_url}/api/messages/history", json=body, success=PAGE_STATUSES)

@@ -64,6 +64,10 @@ class PartnerGatewayHistory:
         """Return the request for a few rows, the `index`-th among them."""
         return self.page_request(window, index // _PROBE_ROWS, _PROBE_ROWS)
 
+    def newest_request(self, window: Window, limit: int) -> Request:
+        """Return the request for the first rows: the newest, as far as was seen."""
+        return self.page_request(window, 0, limit)
+
     def answer_type(self, row_type: type) -> Any:
         """Return the type of an array (the reference) or of `{"messages": [...]}` (the worked example)."""
         rows = list[row_type] | None  # type: ignore[valid-type]

@@ -1,12 +1,22 @@
 """The message histories that can be read, each in its own way; who does what with them is not known here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tap_msghistory.account import Account
 from tap_msghistory.histories.base import MessageHistory
 from tap_msghistory.histories.edna import EdnaMessages
 from tap_msghistory.histories.export import ExportedMessages
 from tap_msghistory.histories.partner_gateway import PartnerGatewayMessages
 
-__all__ = ["EdnaMessages", "ExportedMessages", "MessageHistory", "PartnerGatewayMessages", "of_account"]
+__all__ = [
+    "EdnaMessages",
+    "ExportedMessages",
+    "MessageHistory",
+    "PartnerGatewayMessages",
+    "of_account",
+    "schemas",
+]
 
 
 def of_account(account: Account) -> list[MessageHistory]:
@@ -17,5 +27,11 @@ def of_account(account: Account) -> list[MessageHistory]:
         histories.append(EdnaMessages(account))
     if account.has_partner_gateway or neither:
         histories += [PartnerGatewayMessages(account, it) for it in PartnerGatewayMessages.CHANNELS]
-        histories.append(ExportedMessages(account))
+        if account.config.get("partner_gateway_export"):
+            histories.append(ExportedMessages(account))
     return histories
+
+
+def schemas() -> dict[str, Mapping[str, Any]]:
+    """Return the names of all histories that there are, each with the JSON schema of its records."""
+    return {history.name: history.schema for history in of_account(Account({"partner_gateway_export": True}))}

@@ -49,8 +49,6 @@ class MessageHistory(abc.ABC):
     max_span: ClassVar[timedelta] = MAX_SPAN
     #: How many processes may read it at once; None: any number.
     most_readers: ClassVar[int | None] = None
-    #: Whether it is read unless somebody says otherwise.
-    by_default: ClassVar[bool] = True
 
     def __init__(self, account: Account) -> None:
         """Read nothing yet."""
@@ -65,6 +63,10 @@ class MessageHistory(abc.ABC):
     @abc.abstractmethod
     def client(self) -> Client:
         """The client of the account's credential."""
+
+    @abc.abstractmethod
+    def check(self, window: Window) -> str:
+        """Send one small request, and return what it shows in a few words. Raises `ApiError`."""
 
     @abc.abstractmethod
     def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from tap_msghistory.errors import ApiError
 from tap_msghistory.histories.base import MessageHistory, Watch
 from tap_msghistory.paginators import Paginator
 from tap_msghistory.reader import WindowReader
-from tap_msghistory.timestamps import MILLISECOND
+from tap_msghistory.timestamps import MILLISECOND, from_text
 from tap_msghistory.window_rows import Batch
 from tap_msghistory.windows import Reason, Window
 
@@ -47,6 +47,15 @@ class PagedHistory(MessageHistory):
         """Return about how many messages a window holds."""
         return self._reader.estimate(window, effort)
 
+    def check(self, window: Window) -> str:
+        """Request the newest messages of a window, and return when the last one was sent."""
+        times, is_all = self._reader.newest(window, _SAMPLE_ROWS, Effort())
+        if not times:
+            return f"ok, no message sent from {_minute(window.start)} to {_minute(window.end)}"
+        # Where the vendor does not sort, the page is of any messages.
+        which = "newest message" if is_all or times == sorted(times, reverse=True) else "a message"
+        return f"ok, {which} sent {_minute(from_text(max(times)))}"
+
     def sample(self, window: Window) -> list[Any]:
         """Return the records of one small page."""
         return self._reader.sample(window, _SAMPLE_ROWS, Effort()).records
@@ -74,3 +83,7 @@ class PagedHistory(MessageHistory):
             page_size=self.account.config["page_size"],
             paginator=self.get_new_paginator,
         )
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"

@@ -13,7 +13,10 @@ from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOp
 try:
     from tap_msghistory.sandbox.server import Sandbox
 except ModuleNotFoundError as missing:
-    raise ImportError("the sandbox needs its extra: pip install 'tap-msghistory[sandbox]'") from missing
+    raise ImportError(
+        f"The sandbox needs the package {missing.name}. Install tap-msghistory with its extra 'sandbox', for "
+        "example in a checkout: pip install '.[sandbox]'"
+    ) from missing
 
 __all__ = [
     "Clock",

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=chosen.seed,
         days=chosen.days,
         end_ms=chosen.end,
+        unknown_rate=chosen.unknown_rate,
         clock=Clock(chosen.clock, frozen=chosen.freeze),
         **parts,
     )
@@ -90,6 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="what time it is in the sandbox at the start, said in the same ways; what is later "
         "is not there yet (default: now)",
+    )
+    parser.add_argument(
+        "--unknown-rate",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="share of the messages with fields that no documentation shows, or of another type "
+        "(default: 0.0)",
     )
     parser.add_argument("--freeze", action="store_true", help="let the sandbox's clock stand still")
     for group in GROUPS.values():

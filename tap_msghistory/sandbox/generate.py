@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from tap_msghistory.sandbox.history import Message
 from tap_msghistory.sandbox.kinds import (
@@ -26,6 +29,15 @@ FIRST_EDNA_ID = 8_270_515
 LATE_SHARE = 0.01
 LATEST_MS = 20_000
 """A few messages appear in the API only some seconds after the send."""
+UNKNOWN_FIELDS: tuple[dict[str, Any], ...] = (
+    {"deliveryAttempts": 2},
+    {"routing": {"country": "IT", "operators": ["Primo", "Secondo"], "priority": None}},
+    {"labels": ["spring", 'sale "50 %"']},
+    {"isTest": True, "score": 0.25},
+    {"segments": "two", "parts": "two"},
+    {"comment": {"text": "urgent\n"}, "deliveryStatusDescription": ["delivered", "to handset"]},
+)
+"""Added to a share of the messages; each is unknown to both vendors, or of another type."""
 REPLY_SHARE = 0.3
 """Of the incoming messages; they quote what was sent just before."""
 
@@ -71,6 +83,17 @@ def _gateway_channel(rng: random.Random, channel: str, count: int, days: int, en
         single=single,
         phones=_phones(rng, count, "39"),
     )
+
+
+def with_unknown_fields(messages: Sequence[Message], *, rate: float, seed: int) -> list[Message]:
+    """Give a share of the messages a field that no documentation shows, or one of another type."""
+    rng = random.Random(f"unknown {seed}")
+    return [
+        msgspec.structs.replace(message, fields={**message.fields, **rng.choice(UNKNOWN_FIELDS)})
+        if rng.random() < rate
+        else message
+        for message in messages
+    ]
 
 
 def _campaigns(times: Sequence[tuple[int, int]]) -> range:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,7 +19,13 @@ from tap_msghistory.sandbox import edna, gateway
 from tap_msghistory.sandbox.app import build_app
 from tap_msghistory.sandbox.clock import Clock, real_ms
 from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.generate import DEFAULT_DAYS, DEFAULT_MESSAGES, edna_messages, gateway_messages
+from tap_msghistory.sandbox.generate import (
+    DEFAULT_DAYS,
+    DEFAULT_MESSAGES,
+    edna_messages,
+    gateway_messages,
+    with_unknown_fields,
+)
 from tap_msghistory.sandbox.history import History
 from tap_msghistory.sandbox.journal import Journal, ReceivedRequest
 from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
@@ -60,17 +67,21 @@ class Sandbox:
         seed: int = 0,
         days: int = DEFAULT_DAYS,
         end_ms: int | None = None,
+        unknown_rate: float = 0.0,
         **parts: Any,
     ) -> Sandbox:
-        """Make up both vendors' histories, `messages` each, the last one sent at `end_ms` (now).
+        """Generate both vendors' histories, `messages` each, the last one sent at `end_ms` (now).
 
-        `parts` are the sandbox's other fields. The same seed and end give the same messages.
+        A share of them (`unknown_rate`, 0 to 1) has fields that the vendors do not document. `parts` are the
+        sandbox's other fields. The same seed and end give the same messages.
         """
         end_ms = real_ms() if end_ms is None else end_ms
         by_channel = gateway_messages(count=messages, seed=seed, days=days, end_ms=end_ms)
+        edna = edna_messages(count=messages, seed=seed, days=days, end_ms=end_ms)
+        widened = partial(with_unknown_fields, rate=unknown_rate, seed=seed) if unknown_rate else list
         return cls(
-            edna=History(edna_messages(count=messages, seed=seed, days=days, end_ms=end_ms)),
-            gateway={channel: History(found) for channel, found in by_channel.items()},
+            edna=History(widened(edna)),
+            gateway={channel: History(widened(found)) for channel, found in by_channel.items()},
             **parts,
         )
 

@@ -14,6 +14,7 @@ from pyspark.sql import types
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.records import Rejected, json_type
+from tap_msghistory.schemas import types_of
 from tap_msghistory.window_rows import Batch
 
 ACCOUNT = "account"
@@ -73,7 +74,7 @@ class Columns:
                 ACCOUNT, _TYPES["string"], "The account, by its name in the option accounts.", null=False
             )
         for name, it in schema["properties"].items():
-            self._add(name, self._types[name], it["description"], null=rejected or "null" in it["type"])
+            self._add(name, self._types[name], it["description"], null=rejected or "null" in types_of(it))
         if rejected:
             comment = "A message without identifier or send time: reason and message, as JSON. Personal data."
             self._add(REJECTED, _TYPES["object"], comment, null=True)

@@ -21,6 +21,7 @@ from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.histories.base import Watch
 from tap_msghistory.output import Writer
 from tap_msghistory.progress import StreamProgress
+from tap_msghistory.schemas import object_columns, with_objects_as_text
 from tap_msghistory.streams import shortcut
 from tap_msghistory.streams.batches import get_batcher
 from tap_msghistory.timestamps import floor, to_text
@@ -55,11 +56,13 @@ class MessageHistoryStream(Stream):
 
     def __init__(self, tap: TapMessageHistory, history: MessageHistory) -> None:
         """Emit `history`. The replication key is its send time, whatever a catalog says."""
-        super().__init__(tap, schema=dict(history.schema), name=history.name)
+        as_text = tap.config["objects_as_json"]
+        schema = with_objects_as_text(history.schema) if as_text else dict(history.schema)
+        super().__init__(tap, schema=schema, name=history.name)
         self.history = history
+        self._text_columns = object_columns(history.schema) if as_text else []
         self.primary_keys = history.identity.key
         self.replication_key = history.sent_at
-        self.selected_by_default = history.by_default
         self._unwritten: Bookmark | None = None
         # Errors that explain themselves are reported once, by the command.
         self.logger.addFilter(_is_no_handled_error)
@@ -80,6 +83,11 @@ class MessageHistoryStream(Stream):
                 to_text(until),
             )
         return Plan(bookmark, until, plan(bookmark, until, settings.schedule, self.history.max_span))
+
+    def check(self) -> str:
+        """Request one small page of what a run would read last, and return what it shows in a few words."""
+        windows = self.planned().windows
+        return self.history.check(windows[-1]) if windows else "ok, nothing to read"
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, none twice."""
@@ -157,6 +165,8 @@ class MessageHistoryStream(Stream):
                 self._tap.rejected_messages.write(self.name, batch.rejected)
             messages += len(batch.records)
             progress.add_messages(len(batch.records), window.reason)
+            for name in self._text_columns:
+                _encode_column(batch.records, name)
             yield batch.records
             batch.records.clear()  # or they would be in memory until the next window is
             if not batch.ends_window:
@@ -274,6 +284,12 @@ class MessageHistoryStream(Stream):
             bookmarks.write(self._unwritten, self.history.sent_at, self.stream_state)
             self.state_manager.is_flushed = False
             self._unwritten = None
+
+
+def _encode_column(records: list[Any], name: str) -> None:
+    for record in records:
+        if (value := getattr(record, name)) is not None:
+            setattr(record, name, msgspec.json.encode(value).decode())
 
 
 def _is_no_handled_error(record: logging.LogRecord) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk.schema.source import StreamSchema
 
 from tap_msghistory.errors import FatalError
 from tap_msghistory.records import Rejected
-from tap_msghistory.schemas import SCHEMAS
+from tap_msghistory.schemas import SCHEMAS, with_objects_as_text
 from tap_msghistory.streams.side import SideStream
 from tap_msghistory.timestamps import now, to_text
 
@@ -22,7 +22,6 @@ class RejectedMessagesStream(SideStream):
     """What the histories had that has no identifier or no readable send time."""
 
     name = "rejected_messages"
-    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS, key="rejected_message")
     primary_keys: ClassVar[tuple[str, ...]] = ("rejectionId",)
 
     def __init__(self, tap: TapMessageHistory) -> None:
@@ -31,6 +30,12 @@ class RejectedMessagesStream(SideStream):
         self._max_rejected: int | None = self.config.get("max_rejected")
         self._rejected = 0
         self._discarded = 0
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The schema, with the message as text if `objects_as_json` is set."""
+        schema = SCHEMAS.get_schema("rejected_message")
+        return with_objects_as_text(schema) if self.config["objects_as_json"] else schema
 
     @property
     def whereabouts(self) -> str:
@@ -47,7 +52,10 @@ class RejectedMessagesStream(SideStream):
     def write(self, stream: str, rejected: list[Rejected]) -> None:
         """Emit what a window of `stream` had. Raises `FatalError` above `max_rejected`, for all streams."""
         for message in rejected:
-            emitted = self.write_record(_record(stream, message))
+            record = _record(stream, message)
+            if self.config["objects_as_json"]:
+                record["message"] = msgspec.json.encode(record["message"]).decode()
+            emitted = self.write_record(record)
             self._discarded += not any(map(_holds_message, emitted))
         self._rejected += len(rejected)
         if self._max_rejected is not None and self._rejected > self._max_rejected:

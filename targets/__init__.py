@@ -1,0 +1,1 @@
+"""What Singer targets make of the tap's output, cell by cell."""

@@ -1,0 +1,120 @@
+"""docs/examples/sync.sh, which cron, systemd and Airflow run."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import COMMAND, environment
+from tests.support import REJECTED, config
+
+SCRIPT = Path(__file__).parents[1] / "docs" / "examples" / "sync.sh"
+#: Appends record lines to a file and prints states. An argument makes it fail, or cut its last line off.
+TARGET = """
+import json, sys
+how = sys.argv[1]
+with open("loaded.jsonl", "a") as loaded:
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            loaded.write(line)
+        elif message["type"] == "STATE" and how != "nothing":
+            print(json.dumps(message["value"]), flush=True)
+if how == "cut":
+    print('{"bookmarks": {"edna', end="")
+sys.exit(how != "well")
+"""
+
+
+@pytest.fixture
+def directory(tmp_path, sandbox, life_like):
+    sandbox.edna.add(*list(life_like.edna)[::20])
+    (tmp_path / "target.py").write_text(TARGET)
+    (tmp_path / "config.json").write_text(json.dumps(config(sandbox, partner_gateway_api_key=None)))
+    return tmp_path
+
+
+def sync(directory, how="well"):
+    variables = {"TAP": str(COMMAND), "TARGET": f"{sys.executable} target.py {how}"}
+    return subprocess.run(
+        [SCRIPT, directory], env=environment(**variables), capture_output=True, text=True, check=False
+    )
+
+
+def state(directory):
+    return json.loads((directory / "state.json").read_text())
+
+
+def left(directory):
+    return {path.name for path in directory.iterdir()} - {"target.py", "config.json", "loaded.jsonl"}
+
+
+def test_the_first_run_needs_no_state_and_the_next_one_uses_it(directory, sandbox):
+    first = sync(directory)
+    assert first.returncode == 0, first.stderr
+    requests = len(sandbox.requests)
+    before = state(directory)
+    assert requests > 0
+    assert stat.S_IMODE((directory / "state.json").stat().st_mode) == 0o600
+    assert sync(directory).returncode == 0
+    assert len(sandbox.requests) == requests
+    assert state(directory) == before
+    assert left(directory) == {"state.json", "state.lock"}
+
+
+def test_a_wrong_key_is_not_a_success_and_the_state_stays(directory):
+    assert sync(directory).returncode == 0
+    before = state(directory)
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "edna_api_key": "wrong", "end_date": None}))
+    failed = sync(directory)
+    assert failed.returncode == 1
+    assert "edna_api_key" in failed.stderr
+    assert state(directory)["bookmarks"]["edna_history"] == before["bookmarks"]["edna_history"]
+
+
+@pytest.mark.parametrize("how", ["cut", "badly"])
+def test_a_target_that_fails_is_not_a_success_and_its_last_whole_state_is_kept(directory, how):
+    assert sync(directory, how).returncode == 1
+    assert "edna_history" in state(directory)["bookmarks"]
+
+
+def test_a_target_that_printed_no_state_leaves_none(directory):
+    assert sync(directory, "nothing").returncode == 1
+    assert left(directory) == {"state.lock"}
+
+
+def test_a_second_sync_does_not_overlap_the_first(directory, sandbox):
+    with (directory / "state.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = sync(directory)
+    assert refused.returncode == 75
+    assert "still running" in refused.stderr
+    assert sandbox.requests == []
+
+
+def test_the_readmes_recipe_works_on_the_first_run_as_pasted(directory, sandbox):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    block = readme.partition("## Without\n")[2].partition("```console\n")[2].partition("```")[0]
+    lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    recipe = "\n".join(line for line in lines if "state" in line or "pipefail" in line)
+    recipe = recipe.replace("tap-msghistory --", f"{COMMAND} --")
+    recipe = recipe.replace("target-jsonl", f"{sys.executable} target.py well")
+    for _ in range(2):
+        ran = subprocess.run(
+            ["/usr/bin/env", "bash", "-c", recipe],
+            cwd=directory,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+    assert set(state(directory)["bookmarks"]) >= {"edna_history", REJECTED}
+    assert len({request.params["dateFrom"] for request in sandbox.requests}) == 1

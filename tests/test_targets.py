@@ -1,0 +1,31 @@
+"""Targets that nobody here wrote store what the tap emits; `make targets` tries more of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("meltano", reason="needs the dependency group pipeline")
+
+from targets.__main__ import run_targets
+from targets.catalog import TARGETS
+
+pytestmark = pytest.mark.pipeline
+CORE = ("target-jsonl", "target-sqlite", "target-csv (MeltanoLabs)")
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    chosen = [target for target in TARGETS if target.title in CORE]
+    return {outcome.target.title: outcome for outcome in run_targets(chosen, messages=200)}
+
+
+@pytest.mark.parametrize("title", CORE)
+def test_a_target_has_every_cell_after_two_runs(outcomes, title):
+    assert not outcomes[title].differs, outcomes[title].to_markdown()
+
+
+def test_the_documentation_has_every_target_that_can_be_tried():
+    document = (Path(__file__).parents[1] / "docs" / "targets.md").read_text()
+    assert [target.title for target in TARGETS if f"| {target.title} |" not in document] == []
