@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pipeline")
 
+from demo.pipeline import sqlalchemy_url  # noqa: E402
+from demo.postgres import warehouse  # noqa: E402
 from tap_msghistory.sandbox.clock import Clock  # noqa: E402
 from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
 from tests.processes import COMMAND, environment  # noqa: E402
@@ -145,3 +148,40 @@ def test_without_select_no_export_is_queued(tmp_path):
         assert ran.returncode == 0, ran.stderr
         assert EXPORT not in {line["stream"] for line in project.loaded()}
         assert [request for request in sandbox.requests if request.method == "POST"] == []
+
+
+def test_the_readme_leads_from_an_empty_directory_to_rows_in_postgresql(tmp_path):
+    """As pasted, but for the home directory, the date, the key and the database."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    block = readme.partition("## With Meltano\n")[2].partition("```console\n")[2].partition("```")[0]
+    commands = block.replace("$ ", "", 1).replace("\n$ ", "\n")
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    (home / "tap-msghistory").symlink_to(Path(__file__).parents[1])
+    with serving(1) as sandbox, warehouse() as house:
+        for written, meant in {
+            "TAP_MSGHISTORY_START_DATE=2024-01-01": f"TAP_MSGHISTORY_START_DATE=2024-01-01\n"
+            f"TAP_MSGHISTORY_END_DATE={iso(END)}\n"
+            f"TAP_MSGHISTORY_EDNA_BASE_URL={sandbox.edna_base_url}\n"
+            f"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA={house.schema}",
+            "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx": sandbox.edna_options.key,
+            "postgresql+psycopg://user:password@localhost:5432/database": sqlalchemy_url(house.dsn),
+            "$HOME": str(home),
+        }.items():
+            assert written in commands
+            commands = commands.replace(written, meant)
+        # Certificates and package indexes of this machine are needed to install.
+        env = {**os.environ, **Project(tmp_path, {}).env, "PATH": f"{MELTANO.parent}:{os.environ['PATH']}"}
+        ran = subprocess.run(
+            ["/usr/bin/env", "bash", "-euc", commands],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr[-3_000:]
+        assert "edna_history: ok, newest message sent" in ran.stdout
+        rows = house.connection.execute("SELECT count(*) FROM edna_history").fetchone()
+    assert rows == (200,)

@@ -17,7 +17,8 @@ from tap_msghistory.sandbox.faults import Faults
 from tap_msghistory.sandbox.history import Message
 from tap_msghistory.sandbox.options import GatewayOptions
 from tap_msghistory.sandbox.server import Sandbox
-from tests.processes import complaints, environment, read_until, run, running, whole_lines
+from tests.processes import PATIENCE, complaints, environment, read_until, run, running, whole_lines
+from tests.sockets import read_request, serving
 from tests.support import END, END_MS, GATEWAY_STREAMS, LEDGER, STREAMS, config, iso, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -321,3 +322,24 @@ def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
 
 def limit_of_file_size(blocks):
     return "sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"
+
+
+@pytest.mark.parametrize("option", ["--test", "--plan"])
+def test_a_stopped_check_says_nothing_of_a_next_run(tmp_path, option):
+    asked = threading.Event()
+
+    def keep_waiting(connection):
+        read_request(connection)
+        asked.set()
+        connection.recv(1)
+
+    with serving(keep_waiting) as port:
+        settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
+        settings["edna_base_url"] = f"http://127.0.0.1:{port}"
+        with running(settings, tmp_path, more=(option,)) as process:
+            assert asked.wait(PATIENCE)
+            process.terminate()
+            _, stderr = process.communicate()
+    (line,) = complaints(stderr.decode())
+    assert line.endswith("Stopped by SIGTERM")
+    assert process.returncode == 128 + signal.SIGTERM
