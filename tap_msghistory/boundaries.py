@@ -26,7 +26,6 @@ class BoundaryDeduplicator:
         self._layout = layout
         self._before = Boundary()
         self._keys_before: set[Any] = set()
-        self._keys_now: set[Any] = set()
         self._shared_keys: set[Any] = set()
         message = layout.identity.message
         self._key_places = [message.index(name) for name in layout.identity.key]
@@ -65,9 +64,9 @@ class BoundaryDeduplicator:
             if item.identity is not None and len(self._shared_keys) < _MAX_SHARED_KEYS:
                 key = tuple(item.identity[place] for place in self._key_places)
                 self._shared_keys.add(key if len(key) > 1 else key[0])
-        self._keys_now = self._keys_now | batch.keys if self._keys_now else batch.keys
         if batch.ends_window:
-            self._keys_before, self._keys_now = self._keys_now, set()
+            # Of a window that comes in several batches, from disk, none are kept: there may be millions.
+            self._keys_before = batch.keys
 
 
 def _hash(rejected: Rejected) -> int:

@@ -396,7 +396,7 @@ def test_a_job_that_is_not_ready_in_time_is_an_error_that_names_the_window_and_t
 
 
 def test_a_wait_ends_at_once_when_the_run_does(sandbox):
-    patient = jobs_of(TapMessageHistory(config=config(sandbox)))
+    patient = jobs_of(TapMessageHistory(config=config(sandbox, partner_gateway_export=True)))
     effort = Effort()
     with pytest.raises(ApiError, match="stopped"):
         patient.run(WINDOW, effort.stop.set, effort)
