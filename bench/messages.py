@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from tap_msghistory.sandbox import edna, gateway
-from tap_msghistory.sandbox.generate import edna_messages, gateway_messages
-from tap_msghistory.sandbox.options import GatewayOptions
-from tap_msghistory.sandbox.times import DAY_MS, edna_time, gateway_time
+from msghistory_sandbox import edna, gateway
+from msghistory_sandbox.generate import edna_messages, gateway_messages
+from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.times import DAY_MS, edna_time, gateway_time
 
 FIRST_ID = 8_270_515
 TEMPLATES = 500

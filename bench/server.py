@@ -17,7 +17,7 @@ import msgspec
 
 from bench.messages import Rows, Spread, edna_rows, gateway_rows
 from bench.serving import HOST, Counts
-from tap_msghistory.sandbox.times import parse_ms
+from msghistory_sandbox.times import parse_ms
 
 BACKLOG = 128
 PAGE_ROWS = 100

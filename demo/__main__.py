@@ -14,8 +14,8 @@ from demo import report
 from demo.pipeline import pipeline
 from demo.postgres import warehouse
 from demo.processes import CommandError, interruptible
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 
 MESSAGES = 20_000
 """Of each vendor."""

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from demo.postgres import Warehouse
 from demo.processes import run
-from tap_msghistory.sandbox.server import HOST, Sandbox
+from msghistory_sandbox.server import HOST, Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MELTANO = Path(sys.executable).with_name("meltano")

@@ -17,8 +17,8 @@ from demo.__main__ import say
 from demo.latest import keep_latest
 from demo.processes import CommandError, interruptible, run
 from demo.spark_session import spark_session
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 
 MESSAGES = 20_000
 """Of each vendor."""

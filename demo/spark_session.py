@@ -16,7 +16,7 @@ from unittest import mock
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from tap_msghistory.sandbox.server import HOST
+from msghistory_sandbox.server import HOST
 from tap_msghistory.spark import MessageHistoryDataSource
 
 _JAVA = """#!/bin/sh

@@ -38,14 +38,5 @@ def main() -> None:
     TapMessageHistory.cli()
 
 
-def sandbox() -> None:
-    """Run the sandbox, whose packages are those of an extra."""
-    try:
-        from tap_msghistory.sandbox.cli import main  # noqa: PLC0415
-    except ImportError as error:
-        sys.exit(str(error))
-    main()
-
-
 if __name__ == "__main__":
     main()

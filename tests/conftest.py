@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 from tests.support import END_MS
 
 # The same for the commands that tests run.

@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
+from msghistory_sandbox import gateway
+from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.server import Sandbox
 from tap_msghistory.errors import TapError
-from tap_msghistory.sandbox import gateway
-from tap_msghistory.sandbox.options import GatewayOptions
-from tap_msghistory.sandbox.server import Sandbox
 from tap_msghistory.tap import TapMessageHistory
 
 #: The last message of generated histories. Far from now, so that nothing depends on when tests run.

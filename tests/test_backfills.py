@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 from tests.support import END, END_MS, STREAMS, Message, config, iso, sent_at, sync, truth
 
 EXAMPLE = Path("docs", "examples", "dagster_backfill.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_msghistory.sandbox.faults import Faults
+from msghistory_sandbox.faults import Faults
 from tests.processes import complaints, environment, run_here
 from tests.support import (
     ALL_STREAMS,

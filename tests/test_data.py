@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msghistory_sandbox.history import Message
 from tap_msghistory.apis import bodies
 from tap_msghistory.apis.base import HistoryApi
 from tap_msghistory.apis.edna import EdnaHistory
@@ -26,7 +27,6 @@ from tap_msghistory.histories import EdnaMessages, PartnerGatewayMessages
 from tap_msghistory.moments import Moments
 from tap_msghistory.records import Rejected, Shaper
 from tap_msghistory.retries import Answer
-from tap_msghistory.sandbox.history import Message
 from tap_msghistory.schemas import types_of
 from tests.support import END_MS, REJECTED, config, sync
 

@@ -19,18 +19,18 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.export import DOWNLOAD_PATH, LIST_PATH, QUEUE_PATH
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import Message
+from msghistory_sandbox.options import Break
+from msghistory_sandbox.server import Sandbox
 from tap_msghistory import spool as spool_module
 from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.exports.download import Downloader
 from tap_msghistory.exports.jobs import PATIENCE
 from tap_msghistory.histories import ExportedMessages
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.export import DOWNLOAD_PATH, LIST_PATH, QUEUE_PATH
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.options import Break
-from tap_msghistory.sandbox.server import Sandbox
 from tap_msghistory.spool import Spool
 from tap_msghistory.streams import MessageHistoryStream
 from tap_msghistory.tap import TapMessageHistory

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import Message
 from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.errors import TapError
 from tap_msghistory.pace import Pace
@@ -28,8 +30,6 @@ from tap_msghistory.retries import (
     judge,
     was_suspended,
 )
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import Message
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"

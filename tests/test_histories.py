@@ -11,10 +11,10 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.options import GatewayOptions
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.history import Message
+from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.server import Sandbox
 from tests.support import END, END_MS, LEDGER, check_ledger, config, iso, selecting, sync, truth
 
 UNLIMITED = GatewayOptions(requests_per_minute=None, requests_per_second=None)

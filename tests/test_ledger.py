@@ -7,9 +7,9 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import Message
 from tests.impatient import ImpatientTap
 from tests.support import (
     END,

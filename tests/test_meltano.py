@@ -15,8 +15,8 @@ yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pip
 
 from demo.pipeline import sqlalchemy_url  # noqa: E402
 from demo.postgres import warehouse  # noqa: E402
-from tap_msghistory.sandbox.clock import Clock  # noqa: E402
-from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
+from msghistory_sandbox.clock import Clock  # noqa: E402
+from msghistory_sandbox.server import Sandbox  # noqa: E402
 from tests.processes import COMMAND, environment  # noqa: E402
 from tests.support import END, END_MS, EXPORT, iso  # noqa: E402
 

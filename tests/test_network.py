@@ -11,11 +11,11 @@ from collections import Counter
 import pytest
 import trustme
 
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 from tap_msghistory.errors import TapError
 from tap_msghistory.pace import Pace
 from tap_msghistory.retries import MAX_TRIES
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
 from tests.processes import complaints, environment, run, run_here
 from tests.sockets import Answering, Front, Proxy, read_request, serving
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth

@@ -41,9 +41,9 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
     assert sandbox.returncode == 1
 
 
-def test_the_wheel_holds_the_tap_and_nothing_else(distributions):
+def test_the_wheel_holds_the_tap_and_its_sandbox_only(distributions):
     (wheel,) = distributions.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_msghistory"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_msghistory", "msghistory_sandbox"}
     assert "tap_msghistory/schemas/edna_message.json" in names
     assert "tap_msghistory/py.typed" in names

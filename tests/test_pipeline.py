@@ -20,8 +20,8 @@ from demo.pipeline import pipeline  # noqa: E402
 from demo.postgres import Warehouse, warehouse  # noqa: E402
 from demo.processes import interruptible  # noqa: E402
 from demo.report import completeness  # noqa: E402
-from tap_msghistory.sandbox.clock import Clock  # noqa: E402
-from tap_msghistory.sandbox.server import Sandbox  # noqa: E402
+from msghistory_sandbox.clock import Clock  # noqa: E402
+from msghistory_sandbox.server import Sandbox  # noqa: E402
 from tap_msghistory.schemas import types_of  # noqa: E402
 from tests.support import END, END_MS, LEDGER, STREAMS, iso, truth  # noqa: E402
 

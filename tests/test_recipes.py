@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 
-from tap_msghistory.sandbox.history import Message
+from msghistory_sandbox.history import Message
 from tests.processes import run_here
 from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, LEDGER, REJECTED, STREAMS, config, sync
 

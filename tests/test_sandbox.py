@@ -17,8 +17,8 @@ import msgspec
 import pytest
 import requests
 
-from tap_msghistory.sandbox import Clock, Faults, GatewayOptions, History, Message, Sandbox
-from tap_msghistory.sandbox.times import DAY_MS, gateway_time, parse_ms, utc_time
+from msghistory_sandbox import Clock, Faults, GatewayOptions, History, Message, Sandbox
+from msghistory_sandbox.times import DAY_MS, gateway_time, parse_ms, utc_time
 
 Options = dict[str, Any] | None
 
@@ -718,7 +718,7 @@ def _ask_in_vain(sandbox: Sandbox) -> None:
 
 
 class TestCommandLine:
-    command = (sys.executable, "-c", "from tap_msghistory.sandbox.cli import main; main()")
+    command = (sys.executable, "-c", "from msghistory_sandbox.cli import main; main()")
 
     def test_it_serves_until_told_to_stop(self):
         at = "2026-03-20T12:00:00Z"

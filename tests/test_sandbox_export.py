@@ -7,8 +7,8 @@ import csv
 import pytest
 import requests
 
-from tap_msghistory.sandbox import Message
-from tap_msghistory.sandbox.export import LIST_PATH, QUEUE_PATH
+from msghistory_sandbox import Message
+from msghistory_sandbox.export import LIST_PATH, QUEUE_PATH
 from tests.support import END, END_MS, iso
 
 KEY = {"X-Api-Key": "sandbox-gateway-key"}

@@ -15,8 +15,8 @@ import pytest
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import Message
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import Message
 from tap_msghistory.settings import SETTINGS
 from tests.processes import complaints, environment, run, run_here
 from tests.sockets import Answering, Front, serving

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 from tests.processes import COMMAND, environment
 from tests.support import END, END_MS, iso
 

@@ -15,8 +15,8 @@ from singer_sdk import Stream
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.mapper import SameRecordTransform
 
+from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.sandbox.history import Message
 from tap_msghistory.streams import MessageHistoryStream, shortcut
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times

@@ -18,8 +18,8 @@ from pyspark.sql.functions import struct, to_json
 
 from demo.latest import keep_latest
 from demo.spark_session import spark_session
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.server import Sandbox
 from tests.processes import environment
 from tests.support import END, END_MS, Message, config, in_send_order, iso, sent_at, sync, truth
 

@@ -18,9 +18,9 @@ pytest.importorskip("pyspark", reason="needs the extra spark")
 
 import pyarrow as pa
 
+from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
 from tap_msghistory.reader import CAPACITY
-from tap_msghistory.sandbox.history import Message
 from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
 from tap_msghistory.spark.source import (
     MessageHistoryDataSource,

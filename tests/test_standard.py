@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.server import Sandbox
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, LEDGER, REJECTED, STREAMS, config, sync
 

@@ -12,11 +12,11 @@ from random import Random
 
 import pytest
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.options import GatewayOptions
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import Message
+from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.server import Sandbox
 from tests.processes import PATIENCE, complaints, environment, read_until, run, running, whole_lines
 from tests.sockets import read_request, serving
 from tests.support import END, END_MS, GATEWAY_STREAMS, LEDGER, STREAMS, config, iso, sync, truth

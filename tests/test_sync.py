@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from tap_msghistory.sandbox.clock import Clock
-from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.history import Message
+from msghistory_sandbox.server import Sandbox
 from tests.support import (
     END,
     END_MS,

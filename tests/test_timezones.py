@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tap_msghistory.sandbox.history import Message
+from msghistory_sandbox.history import Message
 from tests.processes import environment, run, whole_lines
 from tests.support import LEDGER, config, without_times
 

@@ -18,7 +18,7 @@ from bench.serving import History, serve
 from demo.pipeline import Pipeline, pipeline
 from demo.postgres import Warehouse, warehouse
 from demo.processes import CommandError
-from tap_msghistory.sandbox.server import Sandbox
+from msghistory_sandbox.server import Sandbox
 
 TABLE = sql.Identifier("edna_history")
 LOADERS: dict[str, dict[str, str]] = {

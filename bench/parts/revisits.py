@@ -10,8 +10,8 @@ from statistics import median, quantiles
 
 from bench.report import Claim, Section
 from bench.scale import Scale
-from tap_msghistory.sandbox.generate import edna_messages
-from tap_msghistory.sandbox.history import Message
+from msghistory_sandbox.generate import edna_messages
+from msghistory_sandbox.history import Message
 from tap_msghistory.settings import SETTINGS
 from tap_msghistory.timestamps import setting_to_duration
 from tap_msghistory.windows import Bookmark, Schedule, advance, plan

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from tap_msghistory.sandbox.limits import RetryAfter
-from tap_msghistory.sandbox.options import option
+from msghistory_sandbox.limits import RetryAfter
+from msghistory_sandbox.options import option
 
 T = TypeVar("T")
 

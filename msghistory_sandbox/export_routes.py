@@ -11,16 +11,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tap_msghistory.sandbox import export
-from tap_msghistory.sandbox.answers import Answer, refusal
-from tap_msghistory.sandbox.gateway import GatewayApi
-from tap_msghistory.sandbox.middleware import hang_up, respond
-from tap_msghistory.sandbox.options import Break, Unclear
+from msghistory_sandbox import export
+from msghistory_sandbox.answers import Answer, refusal
+from msghistory_sandbox.gateway import GatewayApi
+from msghistory_sandbox.middleware import hang_up, respond
+from msghistory_sandbox.options import Break, Unclear
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from tap_msghistory.sandbox.server import Sandbox
+    from msghistory_sandbox.server import Sandbox
 
 _ANOTHER_RANGE = b'{"startDateTime": "2020-01-01T00:00:00Z", "endDateTime": "2020-01-02T00:00:00Z"}'
 

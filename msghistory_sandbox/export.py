@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from tap_msghistory.sandbox import gateway
-from tap_msghistory.sandbox.answers import Answer, refusal
-from tap_msghistory.sandbox.export_files import made_up, render
-from tap_msghistory.sandbox.history import History
-from tap_msghistory.sandbox.options import ExportOptions, GatewayOptions
-from tap_msghistory.sandbox.times import parse_us, utc_time
+from msghistory_sandbox import gateway
+from msghistory_sandbox.answers import Answer, refusal
+from msghistory_sandbox.export_files import made_up, render
+from msghistory_sandbox.history import History
+from msghistory_sandbox.options import ExportOptions, GatewayOptions
+from msghistory_sandbox.times import parse_us, utc_time
 
 QUEUE_PATH = f"{gateway.PATH}/export"
 LIST_PATH = "/api/partner-gateway/v1/exports"

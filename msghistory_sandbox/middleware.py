@@ -12,15 +12,15 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tap_msghistory.sandbox.answers import Answer, refusal
-from tap_msghistory.sandbox.journal import ReceivedRequest, read_params, skipped_rows
-from tap_msghistory.sandbox.limits import too_many_requests
+from msghistory_sandbox.answers import Answer, refusal
+from msghistory_sandbox.journal import ReceivedRequest, read_params, skipped_rows
+from msghistory_sandbox.limits import too_many_requests
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from tap_msghistory.sandbox.faults import Fault, Faults
-    from tap_msghistory.sandbox.server import Sandbox
+    from msghistory_sandbox.faults import Fault, Faults
+    from msghistory_sandbox.server import Sandbox
 
 MAINTENANCE = "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
 

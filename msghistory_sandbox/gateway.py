@@ -13,12 +13,12 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from tap_msghistory.sandbox.answers import Answer, refusal
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import History, Message, Selections, shown_between
-from tap_msghistory.sandbox.limits import RateLimit, too_many_requests
-from tap_msghistory.sandbox.options import GatewayOptions
-from tap_msghistory.sandbox.times import gateway_time, parse_us
+from msghistory_sandbox.answers import Answer, refusal
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import History, Message, Selections, shown_between
+from msghistory_sandbox.limits import RateLimit, too_many_requests
+from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.times import gateway_time, parse_us
 
 PATH = "/api/partner-gateway/v1/messages/history"
 CHANNELS = ("SMS", "RCS", "WHATSAPP")

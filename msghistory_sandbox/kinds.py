@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tap_msghistory.sandbox import texts
-from tap_msghistory.sandbox.lifecycles import Lifecycle
+from msghistory_sandbox import texts
+from msghistory_sandbox.lifecycles import Lifecycle
 
 EDNA_CHANNELS = ("SMS", "SMS", "SMS", "WHATSAPP", "WHATSAPP", "VIBER")  # by their shares
 TENANT_ID = 3193

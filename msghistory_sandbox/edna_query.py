@@ -8,9 +8,9 @@ from zlib import crc32
 
 import msgspec
 
-from tap_msghistory.sandbox.history import History, Message, shown_between
-from tap_msghistory.sandbox.options import EdnaOptions
-from tap_msghistory.sandbox.times import DAY_MS, parse_us
+from msghistory_sandbox.history import History, Message, shown_between
+from msghistory_sandbox.options import EdnaOptions
+from msghistory_sandbox.times import DAY_MS, parse_us
 
 DEFAULT_DAYS = 30
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from tap_msghistory.sandbox.clock import Clock, real_ms
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.generate import DEFAULT_DAYS, DEFAULT_MESSAGES
-from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
-from tap_msghistory.sandbox.server import Sandbox
-from tap_msghistory.sandbox.times import parse_ms
+from msghistory_sandbox.clock import Clock, real_ms
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.generate import DEFAULT_DAYS, DEFAULT_MESSAGES
+from msghistory_sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
+from msghistory_sandbox.server import Sandbox
+from msghistory_sandbox.times import parse_ms
 
 DEFAULT_PORT = 8000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tap_msghistory.sandbox.gateway import DEFAULT_LIMIT
+from msghistory_sandbox.gateway import DEFAULT_LIMIT
 
 KEPT_REQUESTS = 100_000
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tap_msghistory.sandbox.history import Message
-from tap_msghistory.sandbox.kinds import (
+from msghistory_sandbox.history import Message
+from msghistory_sandbox.kinds import (
     EDNA_CHANNELS,
     Kind,
     edna_campaign,
@@ -19,8 +19,8 @@ from tap_msghistory.sandbox.kinds import (
     gateway_service,
     random_uuid,
 )
-from tap_msghistory.sandbox.lifecycles import edna_lifecycles, gateway_lifecycles
-from tap_msghistory.sandbox.traffic import sending_times
+from msghistory_sandbox.lifecycles import edna_lifecycles, gateway_lifecycles
+from msghistory_sandbox.traffic import sending_times
 
 DEFAULT_MESSAGES = 20_000
 DEFAULT_DAYS = 60

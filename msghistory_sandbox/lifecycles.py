@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from tap_msghistory.sandbox.times import DAY_MS
+from msghistory_sandbox.times import DAY_MS
 
 Lifecycle = tuple[tuple[int, str], ...]
 

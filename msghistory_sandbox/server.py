@@ -15,20 +15,20 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tap_msghistory.sandbox import edna, gateway
-from tap_msghistory.sandbox.app import build_app
-from tap_msghistory.sandbox.clock import Clock, real_ms
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.generate import (
+from msghistory_sandbox import edna, gateway
+from msghistory_sandbox.app import build_app
+from msghistory_sandbox.clock import Clock, real_ms
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.generate import (
     DEFAULT_DAYS,
     DEFAULT_MESSAGES,
     edna_messages,
     gateway_messages,
     with_unknown_fields,
 )
-from tap_msghistory.sandbox.history import History
-from tap_msghistory.sandbox.journal import Journal, ReceivedRequest
-from tap_msghistory.sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
+from msghistory_sandbox.history import History
+from msghistory_sandbox.journal import Journal, ReceivedRequest
+from msghistory_sandbox.options import EdnaOptions, ExportOptions, GatewayOptions
 
 HOST = "127.0.0.1"
 

@@ -17,13 +17,13 @@ from zlib import crc32
 
 import msgspec
 
-from tap_msghistory.sandbox.answers import Answer
-from tap_msghistory.sandbox.edna_query import NEWEST_FIRST, Query, find, range_us, sort
-from tap_msghistory.sandbox.faults import Faults
-from tap_msghistory.sandbox.history import History, Message, Selections
-from tap_msghistory.sandbox.limits import RateLimit, too_many_requests
-from tap_msghistory.sandbox.options import EdnaOptions
-from tap_msghistory.sandbox.times import DAY_MS, edna_time
+from msghistory_sandbox.answers import Answer
+from msghistory_sandbox.edna_query import NEWEST_FIRST, Query, find, range_us, sort
+from msghistory_sandbox.faults import Faults
+from msghistory_sandbox.history import History, Message, Selections
+from msghistory_sandbox.limits import RateLimit, too_many_requests
+from msghistory_sandbox.options import EdnaOptions
+from msghistory_sandbox.times import DAY_MS, edna_time
 
 PATH = "/api/messages/history"
 MAX_LIMIT = 1000

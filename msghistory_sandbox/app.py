@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tap_msghistory.sandbox import edna, export_routes, gateway
-from tap_msghistory.sandbox.answers import Answer, refusal
-from tap_msghistory.sandbox.middleware import FaultInjector, JournalKeeper, respond
-from tap_msghistory.sandbox.times import parse_ms, utc_time
+from msghistory_sandbox import edna, export_routes, gateway
+from msghistory_sandbox.answers import Answer, refusal
+from msghistory_sandbox.middleware import FaultInjector, JournalKeeper, respond
+from msghistory_sandbox.times import parse_ms, utc_time
 
 if TYPE_CHECKING:
-    from tap_msghistory.sandbox.server import Sandbox
+    from msghistory_sandbox.server import Sandbox
 
 
 class ClockChange(msgspec.Struct):

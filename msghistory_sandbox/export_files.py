@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tap_msghistory.sandbox.options import ExportOptions, HeaderStyle
-from tap_msghistory.sandbox.times import gateway_time
+from msghistory_sandbox.options import ExportOptions, HeaderStyle
+from msghistory_sandbox.times import gateway_time
 
 COLUMNS = (
     "messageId", "customerMessageId", "channel", "sender", "destination", "body", "deliveryStatus",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Literal, NamedTuple
 
-from tap_msghistory.sandbox.answers import Answer, refusal
+from msghistory_sandbox.answers import Answer, refusal
 
 RetryAfter = Literal["seconds", "date", "body", "none"]
 """Where a 429 says how long to wait. The gateway's page has it in the body."""
