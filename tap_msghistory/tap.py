@@ -15,15 +15,17 @@ from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_msghistory import catalogs, checks, forecast, histories
-from tap_msghistory.account import Account
-from tap_msghistory.command_line import CommandLineTap
+from tap_msghistory import vendors as histories
+from tap_msghistory.cli.command_line import CommandLineTap
+from tap_msghistory.config import validation as checks
+from tap_msghistory.config.account import Account
+from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import StoppedBySignal, TapError
-from tap_msghistory.failures import Failures
-from tap_msghistory.output import Writer
-from tap_msghistory.progress import Progress
-from tap_msghistory.settings import SETTINGS
-from tap_msghistory.streams import MessageHistoryStream, RejectedMessagesStream, SyncWindowsStream
+from tap_msghistory.planning import estimate as forecast
+from tap_msghistory.streams import MessageHistoryStream, RejectedMessagesStream, SyncWindowsStream, catalogs
+from tap_msghistory.streams.failures import Failures
+from tap_msghistory.streams.progress import Progress
+from tap_msghistory.streams.writer import Writer
 
 if TYPE_CHECKING:
     from types import FrameType

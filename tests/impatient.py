@@ -9,10 +9,10 @@ from pathlib import Path
 
 from singer_sdk import Stream
 
-from tap_msghistory.exports.jobs import Patience
-from tap_msghistory.histories import ExportedMessages
 from tap_msghistory.streams import MessageHistoryStream
 from tap_msghistory.tap import TapMessageHistory
+from tap_msghistory.vendors import ExportedMessages
+from tap_msghistory.vendors.partner_gateway_export.jobs import Patience
 
 
 class ImpatientTap(TapMessageHistory):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_msghistory.paginators import OffsetPaginator, PageNumberPaginator
+from tap_msghistory.reading.paginators import OffsetPaginator, PageNumberPaginator
 from tests.processes import environment
 from tests.support import LEDGER, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread

@@ -17,17 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msghistory_sandbox.history import Message
-from tap_msghistory.apis import bodies
-from tap_msghistory.apis.base import HistoryApi
-from tap_msghistory.apis.edna import EdnaHistory
-from tap_msghistory.apis.partner_gateway import PartnerGatewayHistory
-from tap_msghistory.decoding import PageDecoder
 from tap_msghistory.errors import TapError, UnexpectedAnswerError
-from tap_msghistory.histories import EdnaMessages, PartnerGatewayMessages
-from tap_msghistory.moments import Moments
-from tap_msghistory.records import Rejected, Shaper
-from tap_msghistory.retries import Answer
+from tap_msghistory.http import json_bodies as bodies
+from tap_msghistory.http.retries import Answer
+from tap_msghistory.reading.endpoint import HistoryApi
+from tap_msghistory.reading.page_decoder import PageDecoder
+from tap_msghistory.reading.records import Rejected, Shaper
+from tap_msghistory.reading.timestamp_normalizer import Moments
 from tap_msghistory.schemas import types_of
+from tap_msghistory.vendors import EdnaMessages, PartnerGatewayMessages
+from tap_msghistory.vendors.edna import EdnaHistory
+from tap_msghistory.vendors.partner_gateway import PartnerGatewayHistory
 from tests.support import END_MS, REJECTED, config, sync
 
 EDNA = "edna_history"

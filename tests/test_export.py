@@ -25,16 +25,16 @@ from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from msghistory_sandbox.options import Break
 from msghistory_sandbox.server import Sandbox
-from tap_msghistory import spool as spool_module
-from tap_msghistory.effort import Effort
 from tap_msghistory.errors import ApiError, TapError
-from tap_msghistory.exports.download import Downloader
-from tap_msghistory.exports.jobs import PATIENCE
-from tap_msghistory.histories import ExportedMessages
-from tap_msghistory.spool import Spool
+from tap_msghistory.planning.windows import Reason, Window
+from tap_msghistory.reading import spool as spool_module
+from tap_msghistory.reading.spool import Spool
+from tap_msghistory.stats import Effort
 from tap_msghistory.streams import MessageHistoryStream
 from tap_msghistory.tap import TapMessageHistory
-from tap_msghistory.windows import Reason, Window
+from tap_msghistory.vendors import ExportedMessages
+from tap_msghistory.vendors.partner_gateway_export.download import Downloader
+from tap_msghistory.vendors.partner_gateway_export.jobs import PATIENCE
 from tests.impatient import ImpatientTap
 from tests.support import (
     END,

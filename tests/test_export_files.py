@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_msghistory.apis.export import PartnerGatewayExport, State
-from tap_msghistory.effort import Effort
 from tap_msghistory.errors import UnexpectedAnswerError
-from tap_msghistory.exports.csv_rows import CsvRows
-from tap_msghistory.histories import ExportedMessages
-from tap_msghistory.records import Rejected
-from tap_msghistory.retries import Answer
-from tap_msghistory.windows import Reason, Window
+from tap_msghistory.http.retries import Answer
+from tap_msghistory.planning.windows import Reason, Window
+from tap_msghistory.reading.records import Rejected
+from tap_msghistory.stats import Effort
+from tap_msghistory.vendors import ExportedMessages
+from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
+from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExport, State
 from tests.support import END, iso
 
 ROWS = CsvRows(ExportedMessages.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
-from tap_msghistory.apis.edna import EdnaHistory
 from tap_msghistory.errors import TapError
-from tap_msghistory.pace import Pace
-from tap_msghistory.retries import (
+from tap_msghistory.http.rate_limiter import Pace
+from tap_msghistory.http.retries import (
     MAX_TRIES,
     Answer,
     Retry,
@@ -30,6 +29,7 @@ from tap_msghistory.retries import (
     judge,
     was_suspended,
 )
+from tap_msghistory.vendors.edna import EdnaHistory
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"

@@ -14,8 +14,8 @@ import trustme
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 from tap_msghistory.errors import TapError
-from tap_msghistory.pace import Pace
-from tap_msghistory.retries import MAX_TRIES
+from tap_msghistory.http.rate_limiter import Pace
+from tap_msghistory.http.retries import MAX_TRIES
 from tests.processes import complaints, environment, run, run_here
 from tests.sockets import Answering, Front, Proxy, read_request, serving
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth

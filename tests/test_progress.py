@@ -15,9 +15,9 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from tap_msghistory.display import HEARTBEAT_SECONDS, beat, table
-from tap_msghistory.progress import Progress
-from tap_msghistory.windows import Reason, Window
+from tap_msghistory.cli.display import HEARTBEAT_SECONDS, beat, table
+from tap_msghistory.planning.windows import Reason, Window
+from tap_msghistory.streams.progress import Progress
 from tests.processes import environment, run, running, whole_lines
 from tests.support import END, EXPORT, STREAMS, config, iso, selecting
 

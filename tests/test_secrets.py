@@ -17,7 +17,7 @@ from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFI
 
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
-from tap_msghistory.settings import SETTINGS
+from tap_msghistory.config.settings import SETTINGS
 from tests.processes import complaints, environment, run, run_here
 from tests.sockets import Answering, Front, serving
 from tests.support import CHANNELS, END_MS, STREAMS, config

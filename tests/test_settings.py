@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_msghistory import checks
-from tap_msghistory.settings import SETTINGS
+from tap_msghistory.config import validation as checks
+from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import LEDGER, REJECTED
 

@@ -17,7 +17,8 @@ from singer_sdk.mapper import SameRecordTransform
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.streams import MessageHistoryStream, shortcut
+from tap_msghistory.streams import MessageHistoryStream
+from tap_msghistory.streams import fast_path as shortcut
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times
 

@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.reader import CAPACITY
+from tap_msghistory.planning.windows import Reason, Window
+from tap_msghistory.reading.window_reader import CAPACITY
 from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
 from tap_msghistory.spark.source import (
     MessageHistoryDataSource,
@@ -28,7 +29,6 @@ from tap_msghistory.spark.source import (
     MessageHistoryStreamReader,
     Offset,
 )
-from tap_msghistory.windows import Reason, Window
 from tests.support import END, END_MS, EXPORT, STREAMS, config, in_send_order, iso, sent_at, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"

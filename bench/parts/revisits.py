@@ -12,9 +12,9 @@ from bench.report import Claim, Section
 from bench.scale import Scale
 from msghistory_sandbox.generate import edna_messages
 from msghistory_sandbox.history import Message
-from tap_msghistory.settings import SETTINGS
+from tap_msghistory.config.settings import SETTINGS
+from tap_msghistory.planning.windows import Bookmark, Schedule, advance, plan
 from tap_msghistory.timestamps import setting_to_duration
-from tap_msghistory.windows import Bookmark, Schedule, advance, plan
 
 HOUR = timedelta(hours=1)
 FOLLOWED = timedelta(days=30)

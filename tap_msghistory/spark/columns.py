@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyspark.sql import types
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.records import Rejected, json_type
+from tap_msghistory.reading.records import Rejected, json_type
+from tap_msghistory.reading.window_rows import Batch
 from tap_msghistory.schemas import types_of
-from tap_msghistory.window_rows import Batch
 
 ACCOUNT = "account"
 REJECTED = "rejected"

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tap_msghistory import checks, histories
-from tap_msghistory.account import Account
+from tap_msghistory import vendors as histories
+from tap_msghistory.config import validation as checks
+from tap_msghistory.config.account import Account
+from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
-from tap_msghistory.histories import MessageHistory
-from tap_msghistory.settings import SETTINGS
 from tap_msghistory.timestamps import setting_to_duration
+from tap_msghistory.vendors import MessageHistory
 
 #: Partitions of a read: with one credential two tasks have its limits to themselves, on any cluster.
 _DEFAULT_TASKS = 2

@@ -12,12 +12,12 @@ from threading import Event
 
 from pyspark.sql.datasource import InputPartition
 
-from tap_msghistory.effort import Effort
 from tap_msghistory.errors import TapError
-from tap_msghistory.histories import MessageHistory
-from tap_msghistory.reader import CAPACITY
+from tap_msghistory.planning.windows import Size, Window
+from tap_msghistory.reading.window_reader import CAPACITY
+from tap_msghistory.stats import Effort
 from tap_msghistory.timestamps import MILLISECOND
-from tap_msghistory.windows import Size, Window
+from tap_msghistory.vendors import MessageHistory
 
 #: Pieces of a partition that are looked at one by one: its size is right to about one of them.
 _PIECES = 4

@@ -19,15 +19,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStreamReader, InputPartition
 from pyspark.sql.types import StructType
 
-from tap_msghistory import bookmarks
 from tap_msghistory.errors import TapError, explained
-from tap_msghistory.histories import MessageHistory
+from tap_msghistory.planning import bookmarks
+from tap_msghistory.planning.windows import Bookmark, plan
 from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
 from tap_msghistory.spark.options import NamedAccount, ReadOptions
 from tap_msghistory.spark.partitions import HistoryPartition
 from tap_msghistory.timestamps import floor, now
-from tap_msghistory.windows import Bookmark, plan
+from tap_msghistory.vendors import MessageHistory
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow

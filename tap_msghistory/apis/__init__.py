@@ -1,1 +1,0 @@
-"""The vendors' APIs: what to ask, and what an answer says. Pure; the client does the asking."""

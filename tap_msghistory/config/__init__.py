@@ -1,0 +1,1 @@
+"""Settings: schema, validation, and an account's clients."""

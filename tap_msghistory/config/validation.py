@@ -1,0 +1,244 @@
+"""All settings are checked before the first request: what is wrong, in one line a setting.
+
+A line names the setting and says what is allowed. It shows no value, as that may be a key or an address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from tap_msghistory.config.settings import KNOWN_CHANNEL_TYPES
+from tap_msghistory.timestamps import setting_to_duration, setting_to_moment
+
+Config = Mapping[str, Any]
+
+_A_TIME = "an ISO 8601 date or time, such as 2024-01-31 or 2024-01-31T08:00:00+02:00"
+_A_DURATION = "an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as P7D or PT1H"
+_A_KEY = "printable ASCII without spaces around it"
+_A_URL = (
+    "an https:// URL without credentials, query or fragment, such as https://example.com/api; as keys are "
+    "sent there, http:// is for loopback only"
+)
+_TYPE_WORDS = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+def normalized(config: Config, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` with defaults, without empty values, and with numbers that came as text.
+
+    Environment variables hold only text, and there an unset variable is often an empty one.
+    """
+    properties = schema["properties"]
+    filled = {name: it["default"] for name, it in properties.items() if "default" in it}
+    filled |= {name: value for name, value in config.items() if value not in (None, "")}
+    for name, value in filled.items():
+        types = properties.get(name, {}).get("type", ())
+        if isinstance(value, str) and ("integer" in types or "number" in types):
+            filled[name] = _as_number(value)
+    return filled
+
+
+def problems(config: Config, schema: Mapping[str, Any]) -> list[str]:
+    """Return a line for each setting that must be mended."""
+    broken = dict(_schema_problems(config, schema))
+    for name, problem in _value_problems(config):
+        broken.setdefault(name, problem)
+    if not broken:
+        broken.update(_combination_problems(config))
+    return [f"Setting {name} {problem}" for name, problem in broken.items()]
+
+
+def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each thing that may be meant, but rather is a mistake."""
+    known = schema["properties"]
+    for name in config:
+        if name not in known:
+            yield f"Setting {name} is not known and has no effect{hint(name, known)}"
+    unknown = sorted(set(config.get("edna_channel_types", ())) - set(KNOWN_CHANNEL_TYPES))
+    if unknown:
+        yield (
+            f"Setting edna_channel_types has channels that edna's pages do not show: "
+            f"{', '.join(unknown)}; they are sent as they are"
+        )
+    if config.get("partner_gateway_status"):
+        yield (
+            "Setting partner_gateway_status: a status that changes while pages are read moves messages "
+            "between pages, so that some may be missed"
+        )
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a line about a name that is not known: what may have been meant, or nothing."""
+    import difflib  # noqa: PLC0415 - a fifteenth of a start, and hardly ever needed
+
+    close = difflib.get_close_matches(name, [it for it in known if it != name], n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _schema_problems(config: Config, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
+        if not error.absolute_path:
+            for name in error.validator_value:
+                if name not in config:
+                    yield name, f"is missing. {schema['properties'][name]['description']}"
+        else:
+            name = str(error.absolute_path[0])
+            yield name, f"must be {_requirement(schema['properties'][name])}"
+
+
+def _requirement(declaration: Mapping[str, Any]) -> str:
+    type_ = next(it for it in declaration["type"] if it != "null")
+    words = _TYPE_WORDS[type_]
+    if "enum" in declaration:
+        return f"one of {', '.join(declaration['enum'])}"
+    if type_ == "array":
+        items = declaration.get("items", {})
+        return f"{words} of {', '.join(items['enum'])}" if "enum" in items else f"{words} of strings"
+    if "maximum" in declaration:
+        return f"{words} from {declaration['minimum']} to {declaration['maximum']}"
+    if "minimum" in declaration:
+        return f"{words} of at least {declaration['minimum']}"
+    if "exclusiveMinimum" in declaration:
+        return f"{words} above {declaration['exclusiveMinimum']}"
+    return words
+
+
+def _value_problems(config: Config) -> Iterator[tuple[str, str]]:
+    """Check what JSON Schema cannot, each value by itself."""
+    for name, (accepts, requirement) in _VALUE_CHECKS.items():
+        if name in config and not accepts(config[name]):
+            yield name, f"must be {requirement}"
+
+
+def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
+    """Check values, each right by itself, against each other."""
+    if not {"edna_api_key", "partner_gateway_api_key", "partner_gateway_username"} & set(config):
+        yield (
+            "edna_api_key",
+            (
+                "is missing: set it, or partner_gateway_api_key, or partner_gateway_username and "
+                "partner_gateway_password"
+            ),
+        )
+    if "end_date" in config and (
+        setting_to_moment(config["end_date"]) < setting_to_moment(config["start_date"])
+    ):
+        yield "end_date", "must not be before start_date"
+    if config.get("edna_traffic_types") and config.get("edna_direction") == "IN":
+        yield (
+            "edna_traffic_types",
+            "must not be set with edna_direction IN: only outgoing messages have one",
+        )
+    for name, needed in (
+        ("edna_direction", "edna_message_id"),
+        ("edna_subscriber_type", "edna_subscriber_address"),
+        ("edna_subscriber_address", "edna_subscriber_type"),
+        ("partner_gateway_password", "partner_gateway_username"),
+        ("partner_gateway_username", "partner_gateway_password"),
+    ):
+        if needed in config and name not in config:
+            yield name, f"must be set, as {needed} is"
+
+
+def _is_base_url(url: Any) -> bool:
+    """Whether keys can be sent there."""
+    text = str(url)
+    if text != text.strip() or not is_private_url(text):
+        return False
+    parts = urlsplit(text)
+    return not (parts.username or parts.password or parts.query or parts.fragment)
+
+
+def is_private_url(url: str) -> bool:
+    """Return whether nobody on the way sees what is sent to a URL: over TLS, or to this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    return (parts.scheme == "https" and host != "") or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _reads(read: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        read(value)
+    except Exception:  # noqa: BLE001 - whatever the reader dislikes, the setting is to be mended
+        return False
+    return True
+
+
+def _is_moment(value: Any) -> bool:
+    return _reads(setting_to_moment, value)
+
+
+def _is_duration(value: Any) -> bool:
+    return _reads(setting_to_duration, value)
+
+
+def _is_ages(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _is_duration(age) and setting_to_duration(age) > timedelta(0) for age in value
+    )
+
+
+def _is_key(value: Any) -> bool:
+    """Whether it can be a header's value: no line break that came along from a file, say."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
+
+
+def _is_time_zone(value: Any) -> bool:
+    return _reads(ZoneInfo, value)
+
+
+def _as_number(text: str) -> float | str:
+    for read in (int, float):
+        try:
+            number = read(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _has_no_empty_value(value: Any) -> bool:
+    return not isinstance(value, dict) or "" not in value.values()
+
+
+_VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "start_date": (_is_moment, _A_TIME),
+    "end_date": (_is_moment, _A_TIME),
+    "revisit_after": (_is_ages, f"a list of ages above zero, each {_A_DURATION}"),
+    "lookback": (_is_duration, _A_DURATION),
+    "visibility_lag": (_is_duration, _A_DURATION),
+    "edna_api_key": (_is_key, _A_KEY),
+    "edna_base_url": (_is_base_url, _A_URL),
+    "partner_gateway_api_key": (_is_key, _A_KEY),
+    "partner_gateway_base_url": (_is_base_url, _A_URL),
+    # Hashed with an empty salt, phone numbers could be guessed.
+    "stream_map_config": (_has_no_empty_value, "an object without empty values, as of a salt"),
+    "assume_timezone": (_is_time_zone, "an IANA time zone, such as UTC or Europe/Rome"),
+}

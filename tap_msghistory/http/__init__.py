@@ -1,0 +1,1 @@
+"""HTTP with one credential: requests, retries, rate limits, response bodies."""

@@ -1,0 +1,214 @@
+"""Reads JSON bodies, including ones that strict JSON parsers or targets refuse.
+
+A charset other than UTF-8 is honoured. Bytes that are not text, halves of surrogate pairs and U+0000, which
+no PostgreSQL can store, are replaced by U+FFFD. A row that no parser can read does not hold back the others.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.http.charsets import charset_of
+from tap_msghistory.http.retries import Answer
+
+REPLACEMENT = "\ufffd"
+#: Deeper values are not read: encoders, and targets behind them, recurse too.
+MAX_DEPTH = 100
+_NUL = b"\\u0000"
+#: So many bytes can be searched for `_NUL` while one part between backslashes is looked at.
+_BYTES_A_PART = 200
+_NOT_JSON = "the body is not JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that cannot be read: its JSON text, and why."""
+
+    text: str
+    reason: str
+
+
+class _TooDeepError(ValueError):
+    """A value is nested more than `MAX_DEPTH` levels deep."""
+
+
+class _TooLongError(ValueError):
+    """An integer has more digits than Python reads."""
+
+
+def is_clean(response: Answer) -> bool:
+    """Return whether a body is declared as UTF-8 (or not at all) and contains no U+0000."""
+    return not _has_nul(response.body) and charset_of(response.headers) in (None, "utf-8")
+
+
+def _has_nul(body: bytes) -> bool:
+    # To look for single bytes takes a thirtieth of the time. Most bodies have few escapes.
+    if body.count(b"\\") * _BYTES_A_PART > len(body):
+        return _NUL in body
+    return any(part.startswith(b"u0000") for part in body.split(b"\\"))
+
+
+def read(response: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Return the JSON value of a body. Raises `UnexpectedAnswerError`, whose text quotes nothing of it."""
+    if is_clean(response):
+        try:
+            return decoder.decode(response.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass  # half an emoji, cut off with the rest of an SMS, must not hold back a thousand messages
+    text, _ = _text_of(response)
+    return _convert(_Reader().read(text), decoder.type)
+
+
+def read_rows(response: Answer, decoder: msgspec.json.Decoder[Any], array: str) -> tuple[Any, int]:
+    """Return the value of a page's body, and how many characters were replaced.
+
+    Rows that cannot be read are `Unreadable`; they are the elements of the body itself or of its member
+    `array`. Raises `UnexpectedAnswerError`.
+    """
+    text, replaced = _text_of(response)
+    reader = _Reader()
+    try:
+        value = reader.read(text)
+    except (RecursionError, _TooDeepError, _TooLongError):
+        reader = _Reader()
+        value = _read_by_row(text, array, reader)
+    return _convert(value, decoder.type), replaced + reader.replaced
+
+
+def is_too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
+    """Return whether a value is nested more than `levels` deep."""
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_too_deep(item, levels - 1) for item in items)
+
+
+def _text_of(response: Answer) -> tuple[str, int]:
+    body, charset = response.body, charset_of(response.headers) or "utf-8"
+    if charset == "utf-8":
+        text = body.decode("utf-8-sig", errors="replace")
+        return text, text.count(REPLACEMENT) - body.count(REPLACEMENT.encode())
+    text = body.decode(charset, errors="replace")
+    return text.removeprefix("\ufeff"), text.count(REPLACEMENT)
+
+
+def _convert(value: Any, type_: Any) -> Any:
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise UnexpectedAnswerError("the body is not a page of messages") from error
+
+
+class _Reader:
+    """Reads JSON leniently and counts the characters that it replaces."""
+
+    def __init__(self) -> None:
+        self.replaced = 0
+
+    def read(self, text: str) -> Any:
+        """Raise `UnexpectedAnswerError`, and `_TooDeepError`, `_TooLongError` or `RecursionError`."""
+        try:
+            value = json.loads(
+                text, parse_constant=str, parse_float=_finite, parse_int=_integer, strict=False
+            )
+        except json.JSONDecodeError as error:
+            raise UnexpectedAnswerError(_NOT_JSON) from error
+        return self._clean(value, MAX_DEPTH + 2)  # rows are within an array, within an object
+
+    def _clean(self, value: Any, levels: int) -> Any:
+        if isinstance(value, str):
+            return self._clean_text(value)
+        if isinstance(value, (list, dict)) and levels < 0:
+            raise _TooDeepError
+        if isinstance(value, list):
+            return [self._clean(item, levels - 1) for item in value]
+        if isinstance(value, dict):
+            return {self._clean_text(key): self._clean(item, levels - 1) for key, item in value.items()}
+        return value
+
+    def _clean_text(self, text: str) -> str:
+        """Replace U+0000, which targets refuse, and lone surrogates, which no UTF-8 can hold."""
+        clean = text.replace("\0", REPLACEMENT)
+        clean = clean.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if clean != text:
+            self.replaced += clean.count(REPLACEMENT) - text.count(REPLACEMENT)
+        return clean
+
+
+def _read_by_row(text: str, array: str, reader: _Reader) -> Any:
+    """Read a body whose rows are the elements of an array, each by itself."""
+    start, end, spans = _elements(text, array)
+    rows = [_read_row(text[first:last].strip(), reader) for first, last in spans]
+    rest = text[:start] + "[]" + text[end:]
+    try:
+        value = reader.read(rest)
+    except (RecursionError, ValueError) as error:
+        raise UnexpectedAnswerError(_NOT_JSON) from error
+    if isinstance(value, dict):
+        value[array] = rows
+        return value
+    return rows
+
+
+def _read_row(text: str, reader: _Reader) -> Any:
+    try:
+        return reader.read(text)
+    except (RecursionError, _TooDeepError):
+        return Unreadable(text.replace("\0", REPLACEMENT), f"nested more than {MAX_DEPTH} levels deep")
+    except _TooLongError:
+        return Unreadable(text.replace("\0", REPLACEMENT), "an integer has too many digits")
+
+
+def _elements(text: str, array: str) -> tuple[int, int, list[tuple[int, int]]]:
+    """Return where the array of rows starts and ends, and where each of its elements does.
+
+    The array is the whole body, or the member `array` of an object. Raises `UnexpectedAnswerError`.
+    """
+    depth = 0
+    name: tuple[str, int] = ("", 0)
+    start, first, wanted = -1, 0, -1
+    spans: list[tuple[int, int]] = []
+    for token in _tokens(text):
+        symbol = token[0]
+        if symbol[0] == '"':
+            name = (symbol, token.end())
+        elif symbol in "[{":
+            depth += 1
+            is_member = name[0] == f'"{array}"' and text[name[1] : token.start()].strip() == ":"
+            if start < 0 and symbol == "[" and (depth == 1 or (depth == 2 and is_member)):  # noqa: PLR2004
+                start, first, wanted = token.start(), token.end(), depth
+        elif symbol == "," and start >= 0 and depth == wanted:
+            spans.append((first, token.start()))
+            first = token.end()
+        elif symbol in "]}":
+            if start >= 0 and depth == wanted:
+                if spans or text[first : token.start()].strip():
+                    spans.append((first, token.start()))
+                return start, token.end(), spans
+            depth -= 1
+    raise UnexpectedAnswerError(_NOT_JSON)
+
+
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    return re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', text, re.DOTALL)
+
+
+def _finite(literal: str) -> float | str:
+    """Keep a number that no float holds as it was written."""
+    number = float(literal)
+    return number if math.isfinite(number) else literal
+
+
+def _integer(literal: str) -> int:
+    try:
+        return int(literal)
+    except ValueError as error:
+        raise _TooLongError from error

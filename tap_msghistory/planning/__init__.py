@@ -1,0 +1,1 @@
+"""Decides which ranges of send time a run reads. Pure: no clock and no network."""

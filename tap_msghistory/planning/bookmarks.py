@@ -1,0 +1,62 @@
+"""How a bookmark stands in a stream's state, from one run to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from datetime import datetime
+from typing import Any
+
+from tap_msghistory.planning.windows import Bookmark
+from tap_msghistory.timestamps import duration_to_text, from_text, setting_to_duration, to_text
+
+_POSITIONS = ("replication_key_value", "revisited_to")
+
+
+def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -> Bookmark:
+    """Return the bookmark of a state, which is empty at first. Raises `ValueError` that says what must be."""
+    if not state:
+        return Bookmark(start_date, start_date, read_from=start_date)
+    if not any(name in state for name in _POSITIONS):
+        raise ValueError(
+            f"it has none of {', '.join(_POSITIONS)}, so it may be another tap's. To start again from "
+            "start_date, delete it"
+        )
+    if state.get("replication_key", replication_key) != replication_key:
+        raise ValueError(f"its replication_key is not {replication_key}, so it may be another tap's")
+    try:
+        read_to = _moment(state.get("replication_key_value") or to_text(start_date))
+        return Bookmark(
+            read_to=read_to,
+            as_of=_moment(state["as_of"]) if "as_of" in state else read_to,
+            revisited_to={
+                setting_to_duration(age): _moment(moment)
+                for age, moment in state.get("revisited_to", {}).items()
+            },
+            read_from=_moment(state["read_from"]) if "read_from" in state else None,
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            "replication_key_value, as_of, read_from and the values of revisited_to must be ISO 8601 times "
+            "from 1970 to 9998"
+        ) from error
+
+
+def _moment(text: str) -> datetime:
+    moment = from_text(text)
+    if not 1970 <= moment.year <= 9998:  # noqa: PLR2004 - ages and lookbacks are added and subtracted
+        raise ValueError(text)
+    return moment
+
+
+def write(bookmark: Bookmark, replication_key: str, state: MutableMapping[str, Any]) -> None:
+    """Let a state have the bookmark."""
+    state["replication_key"] = replication_key
+    state["replication_key_value"] = to_text(bookmark.read_to)
+    state["as_of"] = to_text(bookmark.as_of)
+    if bookmark.read_from is not None:
+        state["read_from"] = to_text(bookmark.read_from)
+    state.pop("revisited_to", None)
+    if bookmark.revisited_to:
+        state["revisited_to"] = {
+            duration_to_text(age): to_text(moment) for age, moment in bookmark.revisited_to.items()
+        }

@@ -1,0 +1,1 @@
+"""Reads windows of send time into records. Independent of any vendor and of any interface."""

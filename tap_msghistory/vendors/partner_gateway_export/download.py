@@ -1,0 +1,107 @@
+"""Downloads from pre-signed links: another host's, so without any credentials, and never logged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import zlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from http import HTTPStatus
+
+import urllib3
+
+from tap_msghistory.config.validation import is_private_url
+from tap_msghistory.errors import ApiError
+from tap_msghistory.http.connections import headers as request_headers
+from tap_msghistory.http.connections import pool_for
+from tap_msghistory.stats import Effort
+
+_CHUNK = 1 << 16  # bytes
+_GZIP = 31  # for zlib: a gzip member
+_is_quiet = ContextVar("_is_quiet", default=False)
+
+
+class DownloadError(Exception):
+    """A file has not arrived whole. The text shows nothing of the link."""
+
+
+class Downloader:
+    """Downloads files, several at once."""
+
+    def __init__(self, *, timeout: float) -> None:
+        """Open no connection yet; `timeout`, in seconds, is for the server to connect, and to send on."""
+        self._timeout = timeout
+        for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
+            logging.getLogger(logger).addFilter(_may_be_logged)
+
+    def chunks(self, link: str, effort: Effort, headers: dict[str, str] | None = None) -> Iterator[bytes]:
+        """Yield a file as it comes; `headers` takes those of the response. Status 204 is an empty file.
+
+        Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
+        for loopback), and when `effort` is stopped.
+        """
+        if not is_private_url(link):
+            raise ApiError("the partner gateway: its link to an export is no https:// URL")
+        effort.requests += 1
+        try:
+            with pool_for(link, 1) as pool, self._open(link, pool) as response:
+                if response.status == HTTPStatus.NO_CONTENT:
+                    return
+                if response.status != HTTPStatus.OK:
+                    raise DownloadError(f"the download was answered with status {response.status}")
+                if headers is not None:
+                    headers.update(response.headers)
+                for chunk in _decoded(response):
+                    if effort.stop.is_set():
+                        raise ApiError("stopped while downloading")
+                    yield chunk
+        except urllib3.exceptions.HTTPError as error:
+            raise DownloadError(f"the download broke off ({type(error).__name__})") from None
+
+    def _open(self, link: str, pool: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
+        with _quiet():
+            return pool.request(
+                "GET",
+                link,
+                headers=request_headers("*/*"),
+                timeout=self._timeout,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+
+
+def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield a body. urllib3 does not notice that a compressed one ends early."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        yield from response.stream(_CHUNK, decode_content=True)
+        return
+    member = zlib.decompressobj(_GZIP)
+    is_complete = True  # of nothing, as for an empty period
+    for chunk in response.stream(_CHUNK, decode_content=False):
+        rest = chunk
+        while rest:
+            try:
+                yield member.decompress(rest)
+            except zlib.error:
+                raise DownloadError("the file is not gzip, as its header says") from None
+            is_complete, rest = member.eof, member.unused_data
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+    if not is_complete:
+        raise DownloadError("the compressed file ends early")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep urllib3 from logging what this thread asks for: it would log the link."""
+    token = _is_quiet.set(True)
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)
+
+
+def _may_be_logged(_: logging.LogRecord) -> bool:
+    return not _is_quiet.get()
