@@ -13,7 +13,7 @@ from typing import Any
 
 Command = Sequence[str | Path]
 
-PATIENCE = 10
+POLL_SCHEDULE = 10
 """Seconds that a program has for an orderly end."""
 SHOWN_LINES = 25
 """Lines of a failed program's output in the error."""
@@ -62,7 +62,7 @@ def running(
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signum)
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(PATIENCE)
+                    process.wait(POLL_SCHEDULE)
 
 
 def run(command: Command, *, log: Path, env: Mapping[str, str] | None = None, **options: Any) -> None:

@@ -107,7 +107,7 @@ def _statuses(spark: SparkSession, directory: Path) -> Counter[str]:
 def _write(spark: SparkSession, directory: Path, stream: str, settings: dict[str, str]) -> int:
     """Write a stream's messages to Parquet, and return how many lie there then."""
     path = str(directory / stream)
-    messages = spark.read.format("msghistory").options(**settings, stream=stream, tasks=CORES).load()
+    messages = spark.read.format("msghistory").options(**settings, stream=stream, num_partitions=CORES).load()
     messages.write.parquet(path)
     return spark.read.parquet(path).count()
 

@@ -13,7 +13,7 @@ from msghistory_sandbox.options import option
 
 T = TypeVar("T")
 
-Fault = Literal["error", "limit", "refuse", "redirect", "drop", "cut", "html", "odd"]
+Fault = Literal["error", "limit", "force", "redirect", "drop", "truncate", "html", "malformed"]
 
 
 @dataclass(slots=True)
@@ -28,9 +28,9 @@ class Faults:
     offset_cost_ms: float = option(0.0, "wait this much longer for each 1000 rows skipped")
     error_rate: float = option(0.0, "share of requests answered 500")
     drop_rate: float = option(0.0, "share of requests whose connection is reset, unanswered")
-    cut_rate: float = option(0.0, "share of answers whose body ends half way")
+    truncate_rate: float = option(0.0, "share of answers whose body ends half way")
     html_rate: float = option(0.0, "share of requests answered 200 with an HTML page")
-    odd_rate: float = option(0.0, "share of requests answered 200 with JSON of another shape")
+    malformed_rate: float = option(0.0, "share of requests answered 200 with JSON of another shape")
     fail_next: int = option(0, "answer the first (next) so many requests with 500")
     limit_next: int = option(0, "answer the first (next) so many requests with 429")
     limit_wait_s: float = option(1.0, "the wait, in seconds, that these 429 ask for")
@@ -39,7 +39,7 @@ class Faults:
         "where every 429 says how long to wait",
         choices=get_args(RetryAfter),
     )
-    refuse: int | None = option(None, "answer every request with this status: 401, 403 ...", kind=int)
+    force_status: int | None = option(None, "answer every request with this status: 401, 403 ...", kind=int)
     redirect_to: str | None = option(None, "redirect (307) to this URL, path appended", kind=str)
     page_cap: int | None = option(None, "never give more rows a page, and do not say so", kind=int)
     page_cap_skip: Literal["asked", "capped"] = option(
@@ -73,17 +73,17 @@ class Faults:
         if self.limit_next > 0:
             self.limit_next -= 1
             return "limit"
-        if self.refuse is not None:
-            return "refuse"
+        if self.force_status is not None:
+            return "force"
         if self.redirect_to is not None:
             return "redirect"
         draw = self.chance.random()
         rates: tuple[tuple[Fault, float], ...] = (
             ("error", self.error_rate),
             ("drop", self.drop_rate),
-            ("cut", self.cut_rate),
+            ("truncate", self.truncate_rate),
             ("html", self.html_rate),
-            ("odd", self.odd_rate),
+            ("malformed", self.malformed_rate),
         )
         for fault, rate in rates:
             if draw < rate:

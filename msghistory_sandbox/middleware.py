@@ -94,7 +94,7 @@ class FaultInjector:
         elif fault == "drop":
             self.sandbox.journal.answer(received, None)
             await hang_up(scope, receive, reset=True)
-        elif fault == "cut":
+        elif fault == "truncate":
             await self.app(scope, receive, _halved(send))
             await hang_up(scope, receive, reset=False)
         else:
@@ -110,10 +110,10 @@ def _false_answer(fault: Fault, faults: Faults, request: Request) -> Response:
         return RedirectResponse(f"{faults.redirect_to}{request.url.path}{query}", 307)
     if fault == "limit":
         return respond(too_many_requests(faults.retry_after, faults.limit_wait_s))
-    if fault == "odd":
+    if fault == "malformed":
         return respond(Answer(200, {"result": "ok"}, {}))
-    if fault == "refuse" and faults.refuse is not None:
-        return respond(refusal(faults.refuse, "Refused"))
+    if fault == "force" and faults.force_status is not None:
+        return respond(refusal(faults.force_status, "Refused"))
     return respond(refusal(500, "An unexpected error occurred"))
 
 

@@ -8,12 +8,12 @@ import os
 import sys
 from importlib.metadata import version
 
-_ALLOCATIONS_A_COLLECTION = 100_000
+_ALLOCATIONS_PER_COLLECTION = 100_000
 _LOG_LEVELS = "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"
 
 
 def _check_log_level() -> None:
-    """Replace a level that logging does not know: it may be meant for another program."""
+    """Replace an unknown log level: the variable may be meant for another program."""
     for name in ("TAP_MSGHISTORY_LOGLEVEL", "LOGLEVEL"):
         level = os.environ.get(name)
         if level and not isinstance(logging.getLevelName(level.upper()), int):
@@ -22,18 +22,18 @@ def _check_log_level() -> None:
 
 
 def main() -> None:
-    """Run the tap; its version alone is told without loading it, as schedulers ask for it often."""
+    """Run the tap. `--version` is answered without importing it, because schedulers call it often."""
     if sys.argv[1:] == ["--version"]:
         print(f"tap-msghistory v{version('tap-msghistory')}, Meltano SDK v{version('singer-sdk')}")  # noqa: T201
         return
-    # What is imported stays. To search it for garbage, again and again, is a quarter of a start's work.
+    # Imported modules are never garbage. Searching them repeatedly would be a quarter of the startup time.
     gc.disable()
     _check_log_level()
     from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
 
     gc.freeze()
-    # Rows of a page come by the thousand, and none is part of a cycle.
-    gc.set_threshold(_ALLOCATIONS_A_COLLECTION)
+    # Rows are allocated by the thousand and never form cycles.
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     gc.enable()
     TapMessageHistory.cli()
 

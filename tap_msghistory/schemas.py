@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from singer_sdk.schema.source import SchemaDirectory
-
 _PACKAGE = Path(__file__).parent
-#: In a wheel the schemas lie in the package, in a checkout (an editable install) beside it.
+#: In a wheel the schemas are inside the package, in a checkout (an editable install) next to it.
 _DIRECTORIES = (_PACKAGE / "schemas", _PACKAGE.parent / "schemas")
 
-SCHEMAS = SchemaDirectory(next(path for path in _DIRECTORIES if path.is_dir()))
+
+def load_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema `schemas/{name}.json`."""
+    directory = next(path for path in _DIRECTORIES if path.is_dir())
+    schema: dict[str, Any] = json.loads((directory / f"{name}.json").read_text(encoding="utf-8"))
+    return schema
 
 
 def types_of(declaration: Mapping[str, Any]) -> list[str]:
-    """Return the JSON types of a property, of which JSON Schema allows one or a list."""
+    """Return the JSON types of a property; JSON Schema allows one type or a list."""
     types = declaration.get("type", [])
     return [types] if isinstance(types, str) else [*types]
+
+
+def json_type(declaration: Mapping[str, Any]) -> str:
+    """Return the JSON type of a property other than null."""
+    (type_,) = (type_ for type_ in types_of(declaration) if type_ != "null")
+    return type_
 
 
 def object_columns(schema: Mapping[str, Any]) -> list[str]:
@@ -40,11 +50,11 @@ def with_objects_as_text(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def portable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema in the form that the most targets read.
+    """Return a schema in the form that most targets can read.
 
-    Some refuse a `$schema` that they do not know, take a list of one type for a type that may be null, or
-    fail at objects without `properties`. The SDK's flattening drops objects that have them, so they are
-    added after it.
+    Some targets reject an unknown `$schema`, read a list of one type as a nullable type, or fail on objects
+    without `properties`. The SDK's flattening drops objects that have `properties`, so they are added after
+    it.
     """
     emitted = {name: value for name, value in schema.items() if name != "$schema"}
     if "type" in schema:

@@ -1,4 +1,4 @@
-"""What reading takes, counted where it is spent, and the word to stop."""
+"""Statistics of one window, and its cancellation signal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, eq=False)
-class Effort:
-    """Goes along with one window: those who send, wait and decode for it count here. One thread at a time."""
+class WindowStats:
+    """Counters that the client, the decoder and the readers of one window update. One thread at a time."""
 
-    stop: threading.Event = field(default_factory=threading.Event)  #: set: end, as soon as it can be
-    requests: int = 0  #: that were sent, repeated ones included
-    retries: int = 0  #: requests that were repeated
-    pages: int = 0  #: of messages that were read; of an export, files
-    paced: float = 0.0  #: seconds waited for the pace
-    seconds: float = 0.0  #: in all
-    confirmed: bool | None = None  #: whether the vendor confirmed the count of the rows; None: not asked
-    outside: int = 0  #: messages sent far outside of the window
-    replaced: int = 0  #: characters that could not be kept and were replaced by U+FFFD
+    cancelled: threading.Event = field(default_factory=threading.Event)  #: set: stop as soon as possible
+    requests: int = 0  #: including retries
+    retries: int = 0
+    pages: int = 0  #: pages of messages; for an export, files
+    throttled_seconds: float = 0.0  #: spent waiting for the rate limiter
+    seconds: float = 0.0  #: total
+    confirmed: bool | None = None  #: whether the vendor confirmed the number of rows; None: not requested
+    outside: int = 0  #: messages sent far outside the window
+    replaced: int = 0  #: characters replaced by U+FFFD

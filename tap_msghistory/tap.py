@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
@@ -14,15 +14,26 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_msghistory import vendors as histories
-from tap_msghistory.cli.command_line import CommandLineTap
-from tap_msghistory.config import validation as checks
+from tap_msghistory import vendors
+from tap_msghistory.cli import files
+from tap_msghistory.cli.command import DISABLED, TapCommand
+from tap_msghistory.cli.display import displayed
+from tap_msghistory.cli.plan_table import plan_table
+from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import StoppedBySignal, TapError
-from tap_msghistory.planning import estimate as forecast
-from tap_msghistory.streams import MessageHistoryStream, RejectedMessagesStream, SyncWindowsStream, catalogs
+from tap_msghistory.streams import (
+    HISTORY_STREAMS,
+    MessageHistoryStream,
+    RejectedMessagesStream,
+    SyncContext,
+    SyncWindowsStream,
+    catalogs,
+)
 from tap_msghistory.streams.failures import Failures
 from tap_msghistory.streams.progress import Progress
 from tap_msghistory.streams.writer import Writer
@@ -34,8 +45,11 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
 
+#: The retry budget of --test and --plan, whose user waits for the result.
+_MAX_CHECK_SECONDS = 10.0
 
-class TapMessageHistory(CommandLineTap):
+
+class TapMessageHistory(Tap):
     """Message histories of edna Pulse and of the Qlara partner gateway, with each message's latest status."""
 
     name = "tap-msghistory"
@@ -52,31 +66,72 @@ class TapMessageHistory(CommandLineTap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    def discover_streams(self) -> list[Stream]:
+        """Return the streams of each vendor whose credentials are set; without any, those of all vendors."""
+        rejected_messages, sync_windows = RejectedMessagesStream(self), SyncWindowsStream(self)
+        context = SyncContext(
+            account=self.account,
+            progress=self.progress,
+            failures=self.failures,
+            writer=self.message_writer if isinstance(self.message_writer, Writer) else None,
+            rejected_messages=rejected_messages,
+            sync_windows=sync_windows,
+        )
+        enabled = vendors.enabled_sources(self.config)
+        streams: list[Stream] = [
+            rejected_messages,
+            sync_windows,
+            *(stream(self, context) for stream in HISTORY_STREAMS if stream.source_type in enabled),
+        ]
+        if self.input_catalog is not None:
+            catalogs.complete(self.input_catalog, streams)
+            self._warn_about_absent({stream.name for stream in streams}, self.input_catalog)
+        return streams
+
+    @cached_property
+    def account(self) -> Account:
+        """Access to the vendors with the settings' credentials."""
+        return Account(self.config)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """The progress of this run."""
+        return Progress()
+
+    @cached_property
+    def failures(self) -> Failures:
+        """The failed streams of this run."""
+        return Failures(self.progress)
+
+    # Settings
+
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Read environment variables, numbers as text: those that are none get a clear error later."""
+        """Read environment variables, numbers as text: an invalid number is reported by the validation."""
         schema = cls.config_jsonschema
         cls.append_builtin_config(schema)
         texts = {
-            name: it if {"array", "object", "boolean"} & set(it["type"]) else {"type": ["string"]}
-            for name, it in schema["properties"].items()
+            name: setting if {"array", "object", "boolean"} & set(setting["type"]) else {"type": ["string"]}
+            for name, setting in schema["properties"].items()
         }
         return parse_environment_config({"properties": texts}, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check all settings. The SDK's own check shows values in its errors, keys among them."""
+        """Check all settings. The errors of the SDK's own check contain values, including keys."""
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
-        self._config = checks.normalized(self._config, schema)
-        errors = checks.problems(self._config, schema)
+        self._config = validation.with_defaults(self._config, schema)
+        errors = validation.errors(self._config, schema)
         if errors and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=errors, schema=schema)
-        for oddity in () if errors else checks.oddities(self._config, schema):
-            self.logger.warning(oddity)
+        for warning in () if errors else validation.warnings(self._config, schema):
+            self.logger.warning(warning)
         return errors
 
+    # Catalog and state
+
     def setup_mapper(self) -> None:
-        """Set up stream maps. A deselected stream keeps its columns: a map for all would find no key."""
+        """Set up stream maps. A deselected stream keeps its columns: a map for all streams needs its key."""
         super(Tap, self).setup_mapper()
         for name, entry in self.catalog.items():
             if name not in self.streams:
@@ -86,14 +141,48 @@ class TapMessageHistory(CommandLineTap):
                 schema = get_selected_schema(name, schema, selection)
             self.mapper.register_raw_stream_schema(name, schema, entry.key_properties)
 
-    @cached_property
-    def account(self) -> Account:
-        """What the settings give access to."""
-        return Account(self.config)
+    def _warn_about_absent(self, present: set[str], catalog: Catalog) -> None:
+        """Warn about selected streams that do not exist; the SDK ignores them."""
+        for name, entry in catalog.items():
+            if name not in present and entry.metadata.root.selected:
+                self.logger.warning(
+                    "The catalog selects %s, which does not exist: its name is unknown, or the credentials "
+                    "of its vendor (edna_api_key; partner_gateway_api_key) are not set",
+                    name,
+                )
 
-    def forecast(self) -> str:
-        """Return what a sync would read, as a table; asks the vendors a few small questions."""
-        return forecast.table([*map(forecast.of, self._selected_histories)])
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Load the state of an earlier run. Raises `TapError` if it is not readable."""
+        bookmarks = state.get("bookmarks", {})
+        if not isinstance(bookmarks, dict) or not all(
+            isinstance(bookmark, dict) for bookmark in bookmarks.values()
+        ):
+            raise TapError("The state is not readable: bookmarks must be an object with an object per stream")
+        known = {source.name for source in vendors.SOURCES} | self.streams.keys()
+        for name in bookmarks.keys() - known:
+            self.logger.warning("The state has a bookmark for %s, which is not a stream of this tap", name)
+        super().load_state(state)
+
+    # Runs
+
+    def sync_all(self) -> None:  # type: ignore[misc] # declared final by the SDK
+        """Sync all streams. Raises the failures of streams after the others have been read."""
+        super().sync_all()
+        self.failures.raise_if_any()
+
+    def run_connection_test(self) -> bool:  # type: ignore[misc] # declared final by the SDK
+        """Request one small page per selected stream, and print a line for each to stdout.
+
+        Raises the failures of streams after the others have been checked.
+        """
+        for stream in self._selected_histories:
+            self.failures.guard(stream.name, stream.source.client, partial(_print_check, stream))
+        self.failures.raise_if_any()
+        return True
+
+    def print_plan(self) -> None:
+        """Print a table of what a sync would read, estimated from a few small requests."""
+        click.echo(plan_table([stream.estimate() for stream in self._selected_histories]))
 
     @property
     def _selected_histories(self) -> list[MessageHistoryStream]:
@@ -103,15 +192,10 @@ class TapMessageHistory(CommandLineTap):
             if isinstance(stream, MessageHistoryStream) and stream.selected
         ]
 
-    def check_output(self) -> None:
-        """Raise `OutputError` if nobody reads what is written."""
-        if isinstance(self.message_writer, Writer):
-            self.message_writer.check()
-
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End behind a whole line. The SDK's own handler writes into the middle of one, and exits with 0.
+        """Stop after a complete line. The SDK's own handler writes into the middle of one, and exits with 0.
 
-        The state needs no last word: it was written when what it covers was complete.
+        No final state is needed: a state was emitted whenever a window was complete.
         """
         reason = StoppedBySignal(signum)
         if not isinstance(self.message_writer, Writer):
@@ -125,69 +209,58 @@ class TapMessageHistory(CommandLineTap):
         if is_main and hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._handle_termination)
 
-    def sync_all(self) -> None:  # type: ignore[misc] # which the SDK declares final
-        """Sync all streams. Raises the failures of streams once the others have been read."""
-        super().sync_all()
-        self.failures.raise_if_any()
+    # Command line
 
-    def run_connection_test(self) -> bool:  # type: ignore[misc] # which the SDK declares final
-        """Request one small page per selected stream, and print a line for each to stdout.
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the files of settings. Raises `TapError` for a file without settings."""
+        files.check_config_files(value)
+        return super().cb_config(ctx, param, value)
 
-        Raises the failures of streams once the others have been checked.
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        plan: bool = False,
+        test: str = DISABLED,
+    ) -> None:
+        """Run the tap, check its settings, or show what a run would read.
+
+        Raises `TapError` and `ValueError` for files.
         """
-        for stream in self._selected_histories:
-            self.failures.guard(stream.name, stream.history.client, partial(_print_check, stream))
-        self.failures.raise_if_any()
-        return True
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        config = config or _ConfigInput()
+        content = files.read_catalog(catalog)
+        tap = cls(
+            config=config.config,
+            state=files.read_state(state),
+            catalog=catalogs.parse(content) if content else None,
+            parse_env_config=config.parse_env,
+            validate_config=True,
+        )
+        if test == CliTestOptionValue.Schema.value:
+            tap.write_schemas()
+            return
+        if plan or test != DISABLED:
+            tap.account.limit_retries(_MAX_CHECK_SECONDS)
+        if test != DISABLED:
+            tap.run_connection_test()
+        elif plan:
+            tap.print_plan()
+        else:
+            with displayed(tap.progress):
+                tap.sync_all()
 
-    @cached_property
-    def failures(self) -> Failures:
-        """The streams of this run that failed."""
-        return Failures(self.progress)
-
-    @property
-    def rejected_messages(self) -> RejectedMessagesStream:
-        """The stream that takes what cannot be shaped."""
-        return cast("RejectedMessagesStream", self.streams[RejectedMessagesStream.name])
-
-    @property
-    def sync_windows(self) -> SyncWindowsStream:
-        """The stream that has a row for each window that was read."""
-        return cast("SyncWindowsStream", self.streams[SyncWindowsStream.name])
-
-    @cached_property
-    def progress(self) -> Progress:
-        """How far this run has got."""
-        return Progress()
-
-    def discover_streams(self) -> list[Stream]:
-        """Return the streams of each vendor whose credentials are set; without any, all of them."""
-        streams: list[Stream] = [RejectedMessagesStream(self), SyncWindowsStream(self)]
-        streams += [MessageHistoryStream(self, it) for it in histories.of_account(self.account)]
-        if self.input_catalog is not None:
-            catalogs.complete(self.input_catalog, streams)
-            self._warn_of_absent({stream.name for stream in streams}, self.input_catalog)
-        return streams
-
-    def _warn_of_absent(self, present: set[str], catalog: Catalog) -> None:
-        """Say which streams the catalog selects in vain: for the SDK they are simply not there."""
-        for name, entry in catalog.items():
-            if name not in present and entry.metadata.root.selected:
-                self.logger.warning(
-                    "The catalog selects %s, which is not there: its name is unknown, or the credentials of "
-                    "its vendor (edna_api_key; partner_gateway_api_key) are not set",
-                    name,
-                )
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over an earlier run's state. Raises `TapError` where it is not readable."""
-        bookmarks = state.get("bookmarks", {})
-        if not isinstance(bookmarks, dict) or not all(isinstance(it, dict) for it in bookmarks.values()):
-            raise TapError("The state is not readable: bookmarks must be an object with an object per stream")
-        known = histories.schemas().keys() | self.streams.keys()
-        for name in bookmarks.keys() - known:
-            self.logger.warning("The state has a bookmark for %s, which is not a stream of this tap", name)
-        super().load_state(state)
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the SDK's command with `--plan`, and with errors as one line each."""
+        return TapCommand.wrap(super().get_singer_command(), logger=cls.logger)
 
 
 def _print_check(stream: MessageHistoryStream) -> None:

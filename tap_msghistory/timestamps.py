@@ -1,6 +1,7 @@
-"""Moments and durations: read from settings and answers, written in the one form that is emitted.
+"""Times and durations of settings, states and records.
 
-Inside the tap a moment is an aware `datetime` in UTC, cut to milliseconds, the resolution of both vendors.
+Inside the tap a time is an aware `datetime` in UTC, truncated to milliseconds, the resolution of both
+vendors.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pendulum
 from pendulum.parsing.exceptions import ParserError
 
 if sys.version_info < (3, 11):  # pragma: no cover
-    # Python 3.10 reads neither "Z" nor "+0000"; this gives it the parser of 3.11.
+    # Python 3.10 parses neither "Z" nor "+0000". This replaces its parser by that of 3.11.
     from backports.datetime_fromisoformat import MonkeyPatch
 
     MonkeyPatch.patch_fromisoformat()
@@ -24,29 +25,28 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def now() -> datetime:
-    """Return this moment."""
+    """Return the current time."""
     return floor(datetime.now(timezone.utc))
 
 
 def floor(moment: datetime) -> datetime:
-    """Return `moment` in UTC, cut to milliseconds."""
+    """Return a time in UTC, truncated to milliseconds."""
     moment = moment.astimezone(timezone.utc)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def to_text(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds, as `2024-07-23T08:08:20.201Z`.
+    """Return RFC 3339 in UTC with milliseconds, for example `2024-07-23T08:08:20.201Z`.
 
-    The width is fixed, so that the order of texts is the order of moments, and there is an offset with a
-    colon: the vendors' `+0000` fails a JSON Schema `date-time` check.
+    The width is fixed, so text order is time order. The vendors' `+0000` is not a JSON Schema `date-time`.
     """
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def from_text(text: str) -> datetime:
-    """Read a time that was written by `to_text`, or by hand; without an offset it is UTC.
+    """Read a time that was written by `to_text` or by hand; without an offset it is UTC.
 
-    Raises `ValueError`, also for what Python alone takes for a date, as week dates and digits.
+    Raises `ValueError`, also for week dates and plain digits, which Python alone would accept.
     """
     if not _DATE.match(text):
         raise ValueError(text)
@@ -58,9 +58,9 @@ def from_text(text: str) -> datetime:
 
 
 def setting_to_moment(text: str) -> datetime:
-    """Read a setting: ISO 8601; a date alone is that day's start, no offset means UTC.
+    """Read a setting in ISO 8601; a date is the start of that day, a time without an offset is UTC.
 
-    Raises `ValueError`, also for what is before 1970: no message is older.
+    Raises `ValueError`, also for times before 1970: no message is older.
     """
     if not _DATE.match(text) or text < "1970":
         raise ValueError(text)
@@ -74,9 +74,9 @@ def setting_to_moment(text: str) -> datetime:
 
 
 def setting_to_duration(text: str) -> timedelta:
-    """Read a setting: an ISO 8601 duration, as `PT1H` or `P30D`.
+    """Read a setting that is an ISO 8601 duration, for example `PT1H` or `P30D`.
 
-    Years and months have no fixed length and are refused, as is more than a century. Raises `ValueError`.
+    Raises `ValueError`, also for years and months, which have no fixed length, and for more than a century.
     """
     try:
         parsed = pendulum.parse(text, exact=True)
@@ -91,5 +91,5 @@ def setting_to_duration(text: str) -> timedelta:
 
 
 def duration_to_text(duration: timedelta) -> str:
-    """Return an ISO 8601 duration in seconds, as `PT3600S`."""
+    """Return an ISO 8601 duration in seconds, for example `PT3600S`."""
     return f"PT{duration.total_seconds():.15g}S"

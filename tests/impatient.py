@@ -1,4 +1,4 @@
-"""The tap, but that it looks for export jobs again at once."""
+"""The tap, polling export jobs without a pause."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from pathlib import Path
 
 from singer_sdk import Stream
 
-from tap_msghistory.streams import MessageHistoryStream
+from tap_msghistory.streams import PartnerGatewayExportStream
 from tap_msghistory.tap import TapMessageHistory
-from tap_msghistory.vendors import ExportedMessages
-from tap_msghistory.vendors.partner_gateway_export.jobs import Patience
+from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
+from tap_msghistory.vendors.partner_gateway_export.jobs import PollSchedule
+
+
+class ImpatientSource(PartnerGatewayExportSource):
+    """Polls jobs without a pause."""
+
+    poll_schedule = PollSchedule(first=0.0)
 
 
 class ImpatientTap(TapMessageHistory):
-    """Looks for jobs without a pause."""
+    """Polls export jobs without a pause."""
 
     def discover_streams(self) -> list[Stream]:
         streams = super().discover_streams()
         for stream in streams:
-            if isinstance(stream, MessageHistoryStream) and isinstance(stream.history, ExportedMessages):
-                stream.history.patience = Patience(first=0.0)
+            if isinstance(stream, PartnerGatewayExportStream):
+                stream.source = ImpatientSource(self.account)
         return streams
 
 
 def main() -> None:
-    """Sync as the JSON on stdin says, and tell on stderr how much memory that took at most, in kB.
+    """Sync with the settings on stdin, and print the peak memory in kB to stderr.
 
-    Not by `getrusage`, which also counts what the process was before it became this one.
+    `getrusage` would also count the memory of the process before it executed this program.
     """
     given = json.load(sys.stdin)
     ImpatientTap(config=given["config"], catalog=given["catalog"]).sync_all()

@@ -20,7 +20,7 @@ from unittest import mock
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
 
 #: Seconds after which a test gives up on a process. Far more than any takes: only what hangs takes longer.
-PATIENCE = 90.0
+POLL_SCHEDULE = 90.0
 
 # What the machine that runs the tests has set for itself says nothing about the product.
 _OF_THE_MACHINE = re.compile(
@@ -56,7 +56,7 @@ def running(
     arguments = [*through, str(COMMAND), *_arguments(settings, directory, state), *more]
     usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()}
     with subprocess.Popen(arguments, **{**usual, **options}) as process:
-        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog = threading.Timer(POLL_SCHEDULE, process.kill)
         watchdog.start()
         try:
             yield process
@@ -99,7 +99,7 @@ def run_here(
     return Finished(arguments, code or 0, stdout.buffer.getvalue().decode(), stderr.getvalue())
 
 
-def complaints(stderr: str) -> list[str]:
+def error_rules(stderr: str) -> list[str]:
     """The lines that a user has to read: errors, and whatever is no log line, as a traceback."""
     return [line for line in stderr.splitlines() if not _NO_COMPLAINT.search(line)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from msghistory_sandbox.faults import Faults
-from tests.processes import complaints, environment, run_here
+from tests.processes import environment, error_rules, run_here
 from tests.support import (
     ALL_STREAMS,
     END,
@@ -251,7 +251,7 @@ def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path)
     entry(catalog)["replication_method"] = "LOG_BASED"
     path.write_text(json.dumps(catalog))
     ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)))
-    (line,) = complaints(ended.stderr)
+    (line,) = error_rules(ended.stderr)
     assert "FULL_TABLE" in line
     assert ended.returncode == 1
 
@@ -259,7 +259,7 @@ def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path)
 @pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_MSGHISTORY_LOGLEVEL"])
 def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
     ended = run_here(config(life_like), tmp_path, env=environment(**{name: "verbose"}))
-    (line,) = complaints(ended.stderr)
+    (line,) = error_rules(ended.stderr)
     assert name in line
     assert "DEBUG" in line
     assert ended.returncode == 0

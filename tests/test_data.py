@@ -15,19 +15,19 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
 
 from msghistory_sandbox.history import Message
-from tap_msghistory.errors import TapError, UnexpectedAnswerError
+from tap_msghistory.errors import TapError, UnexpectedResponseError
 from tap_msghistory.http import json_bodies as bodies
-from tap_msghistory.http.retries import Answer
-from tap_msghistory.reading.endpoint import HistoryApi
+from tap_msghistory.reading.endpoint import HistoryEndpoint
 from tap_msghistory.reading.page_decoder import PageDecoder
-from tap_msghistory.reading.records import Rejected, Shaper
-from tap_msghistory.reading.timestamp_normalizer import Moments
+from tap_msghistory.reading.records import RecordNormalizer, Rejected
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.reading.timestamp_normalizer import TimestampNormalizer
 from tap_msghistory.schemas import types_of
-from tap_msghistory.vendors import EdnaMessages, PartnerGatewayMessages
-from tap_msghistory.vendors.edna import EdnaHistory
-from tap_msghistory.vendors.partner_gateway import PartnerGatewayHistory
+from tap_msghistory.vendors.edna import EdnaEndpoint, EdnaHistorySource
+from tap_msghistory.vendors.partner_gateway import PartnerGatewayEndpoint, PartnerGatewayHistorySource
 from tests.support import END_MS, REJECTED, config, sync
 
 EDNA = "edna_history"
@@ -42,9 +42,9 @@ VALIDATORS = {
     for name, schema in SCHEMAS.items()
 }
 
-IDENTITIES = {
-    "edna_message": EdnaMessages.identity,
-    "partner_gateway_message": PartnerGatewayMessages.identity,
+SOURCES: dict[str, type[HistorySource]] = {
+    "edna_message": EdnaHistorySource,
+    "partner_gateway_message": PartnerGatewayHistorySource,
 }
 
 #: U+0000 is replaced, which has tests of its own.
@@ -62,36 +62,33 @@ JSON = st.recursive(
 )
 
 
-MOMENTS = Moments(ZoneInfo("UTC"))
+MOMENTS = TimestampNormalizer(ZoneInfo("UTC"))
 
 
 def parse_json(body):
-    return bodies.read(Answer(200, {}, body), msgspec.json.Decoder())
+    return bodies.read(HTTPResponse(body, {}, 200), msgspec.json.Decoder())
 
 
-def shaper(kind, assume="UTC"):
-    sent_at, fallback = {
-        "edna_message": ("sentOrReceivedAt", None),
-        "partner_gateway_message": ("sendDate", "customerMessageId"),
-    }[kind]
-    return Shaper(
+def normalizer(kind, assume="UTC"):
+    source = SOURCES[kind]
+    return RecordNormalizer(
         SCHEMAS[kind],
-        sent_at=sent_at,
+        replication_key=source.replication_key,
         assume_timezone=ZoneInfo(assume),
-        key=IDENTITIES[kind].key,
-        id_fallback=fallback,
+        primary_keys=source.primary_keys,
+        id_fallback=source.id_fallback,
     )
 
 
 def decode(kind, rows):
     """Decode an answer that has these rows."""
-    page: dict[str, tuple[HistoryApi, object]] = {
-        "edna_message": (EdnaHistory("https://example.com"), {"content": rows, "hasNext": False}),
-        "partner_gateway_message": (PartnerGatewayHistory("https://example.com", "SMS"), rows),
+    page: dict[str, tuple[HistoryEndpoint, object]] = {
+        "edna_message": (EdnaEndpoint("https://example.com"), {"content": rows, "hasNext": False}),
+        "partner_gateway_message": (PartnerGatewayEndpoint("https://example.com", "SMS"), rows),
     }
-    api, answer = page[kind]
-    decoder = PageDecoder(api=api, schema=SCHEMAS[kind], shaper=shaper(kind), identity=IDENTITIES[kind])
-    return decoder(Answer(200, {}, msgspec.json.encode(answer)))
+    endpoint, content = page[kind]
+    decoder = PageDecoder(endpoint=endpoint, schema=SCHEMAS[kind], normalizer=normalizer(kind))
+    return decoder(HTTPResponse(msgspec.json.encode(content), {}, 200))
 
 
 def row(kind, **fields):
@@ -120,7 +117,7 @@ def spellings(kind):
 def test_every_record_is_valid_and_holds_all_that_came(kind, data):
     fields = data.draw(st.dictionaries(spellings(kind), JSON, max_size=8))
     message = {**row(kind), **fields} if data.draw(st.booleans()) else fields
-    shaped = shaper(kind)(message)
+    shaped = normalizer(kind)(message)
     if isinstance(shaped, Rejected):
         assert shaped.row == message
         return
@@ -146,7 +143,7 @@ def test_however_a_page_is_decoded_its_records_are_the_same(kind, data):
     fitting = st.fixed_dictionaries({}, optional=own)
     rows = data.draw(st.lists((fitting | fields).map(lambda it: row(kind, **it)), max_size=4))
     page = decode(kind, rows)
-    shaped = [shaper(kind)(it) for it in rows]
+    shaped = [normalizer(kind)(it) for it in rows]
     assert [it if isinstance(it, Rejected) else msgspec.structs.asdict(it) for it in page.items] == shaped
 
 
@@ -156,13 +153,13 @@ def test_every_spelling_that_the_vendors_pages_show_is_read(kind):
         for spelling in declaration.get("x-spellings", ()):
             value = {"integer": 5, "string": "2026-04-09T10:15:00Z"}[types_of(declaration)[0]]
             for key in (spelling, spelling.upper(), spelling.lower()):
-                record = shaper(kind)(row(kind, **{key: value}))
+                record = normalizer(kind)(row(kind, **{key: value}))
                 assert record[name] is not None, key
                 assert record["extraFields"] is None, key
 
 
 def test_a_propertys_own_name_goes_before_other_spellings_and_neither_is_lost():
-    record = shaper("partner_gateway_message")(
+    record = normalizer("partner_gateway_message")(
         row("partner_gateway_message", status="SENT", deliveryStatus="DELIVERED", STATUS="ERROR")
     )
     assert record["deliveryStatus"] == "DELIVERED"
@@ -170,7 +167,7 @@ def test_a_propertys_own_name_goes_before_other_spellings_and_neither_is_lost():
 
 
 def test_a_spelling_with_a_value_goes_before_one_without():
-    record = shaper("partner_gateway_message")(
+    record = normalizer("partner_gateway_message")(
         row("partner_gateway_message", deliveryStatus=None, status="DELIVERED")
     )
     assert record["deliveryStatus"] == "DELIVERED"
@@ -178,10 +175,12 @@ def test_a_spelling_with_a_value_goes_before_one_without():
 
 
 def test_an_identifier_may_come_in_digits_or_as_a_number():
-    assert shaper("edna_message")(row("edna_message", messageId="8270556"))["messageId"] == 8270556
-    assert shaper("partner_gateway_message")(row("partner_gateway_message", messageId=7))["messageId"] == "7"
+    assert normalizer("edna_message")(row("edna_message", messageId="8270556"))["messageId"] == 8270556
+    assert (
+        normalizer("partner_gateway_message")(row("partner_gateway_message", messageId=7))["messageId"] == "7"
+    )
     for odd in ("", "x", "7.5", "-7", "\uff19", "1" * 30, True, 7.5):
-        assert isinstance(shaper("edna_message")(row("edna_message", messageId=odd)), Rejected)
+        assert isinstance(normalizer("edna_message")(row("edna_message", messageId=odd)), Rejected)
 
 
 def test_a_number_is_spelt_as_it_came(sandbox):
@@ -195,7 +194,7 @@ def test_a_number_is_spelt_as_it_came(sandbox):
 
 
 def test_unknown_fields_and_known_ones_of_another_type_are_kept():
-    record = shaper("edna_message")(
+    record = normalizer("edna_message")(
         row(
             "edna_message",
             segments="two",
@@ -216,14 +215,14 @@ def test_unknown_fields_and_known_ones_of_another_type_are_kept():
 
 
 def test_a_traffic_type_may_be_a_string_or_a_list():
-    shape = shaper("edna_message")
+    shape = normalizer("edna_message")
     assert shape(row("edna_message", trafficType="AD"))["trafficType"] == "AD"
     assert shape(row("edna_message", trafficType=["AD", "HSM"]))["trafficType"] == "AD,HSM"
 
 
 def test_content_is_kept_byte_for_byte():
     content = '{"text": "Привет 🚚 \\u0041 \\"x\\"",  "type" : "TEXT"}'
-    assert shaper("edna_message")(row("edna_message", content=content))["content"] == content
+    assert normalizer("edna_message")(row("edna_message", content=content))["content"] == content
 
 
 @pytest.mark.parametrize(
@@ -250,7 +249,7 @@ def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assum
     os.environ["TZ"] = zone
     time.tzset()
     try:
-        record = shaper("edna_message", assume)(row("edna_message", sentOrReceivedAt=given_time))
+        record = normalizer("edna_message", assume)(row("edna_message", sentOrReceivedAt=given_time))
     finally:
         os.environ.pop("TZ")
         if before is not None:
@@ -284,12 +283,12 @@ def test_a_time_that_is_like_others_but_wrong_is_not_taken_for_one(characters, p
     right = "2024-07-23T08:08:20.201+0000"
     text = right[:place] + characters + right[place + len(characters) :]
     assert MOMENTS(right)
-    assert MOMENTS(text) == Moments(ZoneInfo("UTC"))(text)
+    assert MOMENTS(text) == TimestampNormalizer(ZoneInfo("UTC"))(text)
 
 
 @given(st.text(st.sampled_from("0123456789-:.,TZ+ W"), max_size=30))
 def test_whatever_is_taken_for_a_time_is_emitted_as_one(text):
-    emitted = Moments(ZoneInfo("UTC"))(text)
+    emitted = TimestampNormalizer(ZoneInfo("UTC"))(text)
     assert emitted is None or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", emitted)
 
 
@@ -313,7 +312,9 @@ def test_what_is_not_iso_8601_extended_is_no_time(text):
 
 def test_an_assumed_time_zone_is_warned_of_once(caplog):
     for _ in range(3):
-        shaper("edna_message", "Asia/Kathmandu")(row("edna_message", deliveryStatusAt="2024-07-23T08:08:20"))
+        normalizer("edna_message", "Asia/Kathmandu")(
+            row("edna_message", deliveryStatusAt="2024-07-23T08:08:20")
+        )
     assert [it.getMessage() for it in caplog.records if "Asia/Kathmandu" in it.getMessage()].__len__() == 1
 
 
@@ -334,7 +335,7 @@ def test_half_an_emoji_and_broken_bytes_keep_no_page_back():
 def test_what_is_no_json_is_said_without_showing_it(body):
     try:
         parse_json(body)
-    except UnexpectedAnswerError as error:
+    except UnexpectedResponseError as error:
         assert str(error) in {"the body is not JSON", "the body is not a page of messages"}  # noqa: PT017
 
 

@@ -29,12 +29,12 @@ from tap_msghistory.errors import ApiError, TapError
 from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.reading import spool as spool_module
 from tap_msghistory.reading.spool import Spool
-from tap_msghistory.stats import Effort
-from tap_msghistory.streams import MessageHistoryStream
+from tap_msghistory.stats import WindowStats
+from tap_msghistory.streams import PartnerGatewayExportStream
 from tap_msghistory.tap import TapMessageHistory
-from tap_msghistory.vendors import ExportedMessages
+from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
 from tap_msghistory.vendors.partner_gateway_export.download import Downloader
-from tap_msghistory.vendors.partner_gateway_export.jobs import PATIENCE
+from tap_msghistory.vendors.partner_gateway_export.jobs import POLL_SCHEDULE
 from tests.impatient import ImpatientTap
 from tests.support import (
     END,
@@ -125,8 +125,8 @@ def test_it_does_not_exist_by_default_and_says_what_it_leaves_out(life_like):
     output = sync(config(life_like))
     assert EXPORT not in {message.get("stream") for message in output.messages}
     assert (len(asked(life_like, "GET", LIST_PATH)), len(queued(life_like))) == before
-    assert "through the API" in ExportedMessages.schema["description"]
-    assert "campaigns" in ExportedMessages.schema["description"]
+    assert "through the API" in PartnerGatewayExportSource.schema["description"]
+    assert "campaigns" in PartnerGatewayExportSource.schema["description"]
 
 
 def test_a_test_run_asks_for_the_list_of_jobs_but_queues_none(filled):
@@ -225,9 +225,9 @@ def test_messages_that_were_not_sent_through_the_api_are_not_in_it(filled):
 @pytest.mark.parametrize("header", ["words", "camel", "snake"])
 @pytest.mark.parametrize("semicolons", [False, True])
 @pytest.mark.parametrize("oddities", [{}, {"bom": True, "crlf": True, "decimal_comma": True}])
-def test_every_dialect_gives_the_same_records(filled, header, semicolons, oddities):
+def test_every_dialect_gives_the_same_records(filled, header, semicolons, warnings):
     filled.export_options.header, filled.export_options.semicolons = header, semicolons
-    for name, value in oddities.items():
+    for name, value in warnings.items():
         setattr(filled.export_options, name, value and (semicolons or name != "decimal_comma"))
     assert export(filled).records(EXPORT) == all_messages(filled)
 
@@ -355,9 +355,9 @@ def jobs(sandbox):
 
 def jobs_of(tap):
     stream = tap.streams[EXPORT]
-    assert isinstance(stream, MessageHistoryStream)
-    assert isinstance(stream.history, ExportedMessages)
-    return stream.history.jobs
+    assert isinstance(stream, PartnerGatewayExportStream)
+    assert isinstance(stream.source, PartnerGatewayExportSource)
+    return stream.source.jobs
 
 
 WINDOW = Window(END - timedelta(days=30), END, Reason.NEW)
@@ -373,7 +373,7 @@ def test_a_job_is_found_although_others_have_pushed_it_to_a_later_page_of_the_li
             assert requests.post(url, json=body, headers=key, timeout=5).status_code == 202
 
     sandbox.export_options.polls = 0
-    assert jobs.run(WINDOW, queue_others, Effort()) == "export-1"
+    assert jobs.run(WINDOW, queue_others, WindowStats()) == "export-1"
     assert {it.params["page"] for it in asked(sandbox, "GET", LIST_PATH)} == {"0", "1", "2"}
 
 
@@ -383,7 +383,7 @@ def test_a_job_that_another_program_queues_at_the_same_moment_is_not_taken_for_o
     options.hide_range, options.polls = hide_range, 0
     options.unclear_next, options.unclear, options.others = 1, "error", 1
     jobs = jobs_of(ImpatientTap(config=config(sandbox, partner_gateway_export=True)))
-    taken = jobs.run(WINDOW, lambda: None, Effort())
+    taken = jobs.run(WINDOW, lambda: None, WindowStats())
     # export-1 is the other program's. Whether export-2 is the tap's, only a range can tell.
     assert taken == ("export-3" if hide_range else "export-2")
 
@@ -391,19 +391,19 @@ def test_a_job_that_another_program_queues_at_the_same_moment_is_not_taken_for_o
 def test_a_job_that_is_not_ready_in_time_is_an_error_that_names_the_window_and_the_setting(sandbox, jobs):
     sandbox.export_options.polls = 10**6
     with pytest.raises(ApiError, match="export_timeout") as caught:
-        jobs.run(WINDOW, lambda: None, Effort())
+        jobs.run(WINDOW, lambda: None, WindowStats())
     assert f"{iso(WINDOW.start)} to {iso(WINDOW.end)}" in str(caught.value)
 
 
 def test_a_wait_ends_at_once_when_the_run_does(sandbox):
     patient = jobs_of(TapMessageHistory(config=config(sandbox, partner_gateway_export=True)))
-    effort = Effort()
+    stats = WindowStats()
     with pytest.raises(ApiError, match="stopped"):
-        patient.run(WINDOW, effort.stop.set, effort)
+        patient.run(WINDOW, stats.cancelled.set, stats)
 
 
 def test_looks_are_5_seconds_apart_at_first_and_30_at_last():
-    pauses = list(islice(PATIENCE.pauses(), 20))
+    pauses = list(islice(POLL_SCHEDULE.pauses(), 20))
     assert pauses[0] == 5
     assert pauses == sorted(pauses)
     assert pauses[-1] == 30
@@ -466,7 +466,9 @@ def test_a_download_that_always_goes_wrong_is_an_error_that_names_the_window_and
 
 
 def test_errors_resets_cut_bodies_and_html_pages_everywhere_lose_and_repeat_nothing(filled):
-    filled.faults = Faults(error_rate=0.05, drop_rate=0.05, cut_rate=0.05, html_rate=0.05, odd_rate=0.05)
+    filled.faults = Faults(
+        error_rate=0.05, drop_rate=0.05, truncate_rate=0.05, html_rate=0.05, malformed_rate=0.05
+    )
     output = export(filled, start_date=iso(END - timedelta(days=365)))
     assert output.records(EXPORT) == all_messages(filled)
     statuses = Counter(it.status for it in filled.requests)
@@ -487,7 +489,7 @@ def test_a_download_carries_no_credentials_not_even_those_of_a_netrc_file(filled
 @pytest.mark.parametrize("link", ["http://example.com/file.csv", "ftp://127.0.0.1/file.csv", "/file.csv", ""])
 def test_a_link_without_tls_is_followed_on_loopback_only(link):
     with pytest.raises(ApiError, match="https"):
-        next(Downloader(timeout=5).chunks(link, Effort()))
+        next(Downloader(timeout=5).chunks(link, WindowStats()))
 
 
 def test_signed_links_are_never_logged(filled, caplog):

@@ -12,19 +12,19 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
 
-from tap_msghistory.errors import UnexpectedAnswerError
-from tap_msghistory.http.retries import Answer
+from tap_msghistory.errors import UnexpectedResponseError
 from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.reading.records import Rejected
-from tap_msghistory.stats import Effort
-from tap_msghistory.vendors import ExportedMessages
+from tap_msghistory.stats import WindowStats
+from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
 from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
-from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExport, State
+from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint, State
 from tests.support import END, iso
 
-ROWS = CsvRows(ExportedMessages.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
-API = PartnerGatewayExport("https://example.com/api", {"sender": "Shop"})
+ROWS = CsvRows(PartnerGatewayExportSource.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
+API = PartnerGatewayExportEndpoint("https://example.com/api", {"sender": "Shop"})
 WINDOW = Window(END - timedelta(days=30), END, Reason.NEW)
 
 words = st.text("aé ,;\"'\n", max_size=8).map("x".__add__) | st.just("")
@@ -68,7 +68,7 @@ def test_a_file_that_ends_early_is_an_error_or_ends_behind_a_cell(rows, data):
     whole = max((count for at, count in row_ends.items() if at <= end), default=0)
     try:
         found = read(file[:end])
-    except UnexpectedAnswerError:
+    except UnexpectedResponseError:
         assert end not in row_ends
     else:
         assert found[: whole - 1] == read(written(rows[:whole]))
@@ -82,7 +82,7 @@ def test_a_last_row_needs_no_line_break(end):
 
 @pytest.mark.parametrize("cut", ["2", '2,"20', '2,2025,"a ""'])
 def test_a_file_cut_within_a_row_is_an_error(cut):
-    with pytest.raises(UnexpectedAnswerError, match="ends within a row"):
+    with pytest.raises(UnexpectedResponseError, match="ends within a row"):
         read(f"messageId,sendDate,body\n1,2024,a\n{cut}")
 
 
@@ -153,10 +153,10 @@ def test_a_declared_charset_or_a_byte_order_mark_is_honoured(charset, mark):
 
 
 def test_characters_that_are_replaced_are_counted():
-    effort = Effort()
-    rows = [*ROWS.read([b"messageId,sendDate,body\n1,2024,a\xffb\0c\n"], {}, effort)]
+    stats = WindowStats()
+    rows = [*ROWS.read([b"messageId,sendDate,body\n1,2024,a\xffb\0c\n"], {}, stats)]
     assert rows == [{"messageId": "1", "sendDate": "2024", "body": "a\ufffdb\ufffdc"}]
-    assert effort.replaced == 2
+    assert stats.replaced == 2
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_characters_that_are_replaced_are_counted():
     ["<html>\n<body>Sorry</body>\n</html>\n", '{"result": "ok"}\n', "messageId\n1\n", "a,b\n"],
 )
 def test_what_is_no_file_of_messages_is_an_error(file):
-    with pytest.raises(UnexpectedAnswerError):
+    with pytest.raises(UnexpectedResponseError):
         read(file)
 
 
@@ -211,15 +211,15 @@ def test_numbers_are_numbers_where_nothing_of_the_text_is_lost(separator, cost, 
     "answer", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
 )
 def test_a_jobs_id_is_read_however_it_is_called(answer):
-    assert API.queued_id(Answer(200, {}, json.dumps(answer).encode())) == "7"
+    assert API.queued_id(HTTPResponse(json.dumps(answer).encode(), {}, 200)) == "7"
 
 
 @pytest.mark.parametrize(
     "answer", [b"", b"{}", b"[]", b"OK", b"<html>", b"null", b"true", b'""', b'{"id": {}}']
 )
 def test_an_answer_without_an_id_is_not_readable(answer):
-    with pytest.raises(UnexpectedAnswerError):
-        API.queued_id(Answer(200, {}, answer))
+    with pytest.raises(UnexpectedResponseError):
+        API.queued_id(HTTPResponse(answer, {}, 200))
 
 
 @pytest.mark.parametrize(
@@ -241,19 +241,19 @@ def test_an_answer_without_an_id_is_not_readable(answer):
 @pytest.mark.parametrize("around", [None, "exports", "content", "items"])
 def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around):
     jobs = [{"id": "7", **listed}]
-    (job,) = API.jobs(Answer(200, {}, json.dumps({around: jobs} if around else jobs).encode()))
+    (job,) = API.jobs(HTTPResponse(json.dumps({around: jobs} if around else jobs).encode(), {}, 200))
     assert job
     assert (job.id, job.state) == ("7", state)
 
 
 @pytest.mark.parametrize("answer", [b"{}", b'"text"', b"<html>"])
 def test_what_is_no_list_of_jobs_is_not_readable(answer):
-    with pytest.raises(UnexpectedAnswerError):
-        API.jobs(Answer(200, {}, answer))
+    with pytest.raises(UnexpectedResponseError):
+        API.jobs(HTTPResponse(answer, {}, 200))
 
 
 def test_jobs_of_other_kinds_are_skipped():
-    assert API.jobs(Answer(200, {}, b'[7, null, {"status": "COMPLETED"}]')) == [None, None, None]
+    assert API.jobs(HTTPResponse(b'[7, null, {"status": "COMPLETED"}]', {}, 200)) == [None, None, None]
 
 
 RANGE = {"startDateTime": iso(WINDOW.start), "endDateTime": iso(WINDOW.end)}
@@ -280,20 +280,20 @@ RANGE = {"startDateTime": iso(WINDOW.start), "endDateTime": iso(WINDOW.end)}
     ],
 )
 def test_only_a_job_that_shows_our_range_and_filters_is_ours(listed, is_ours):
-    (job,) = API.jobs(Answer(200, {}, msgspec.json.encode([{"id": 7, **listed}])))
+    (job,) = API.jobs(HTTPResponse(msgspec.json.encode([{"id": 7, **listed}]), {}, 200))
     assert job
     assert API.is_for(job, WINDOW) is is_ours
 
 
 @pytest.mark.parametrize("answer", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
 def test_a_link_is_read_however_it_is_called(answer):
-    assert API.link(Answer(200, {}, json.dumps(answer).encode())) == "L"
+    assert API.link(HTTPResponse(json.dumps(answer).encode(), {}, 200)) == "L"
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
 def test_an_answer_without_a_link_is_not_readable(answer):
-    with pytest.raises(UnexpectedAnswerError):
-        API.link(Answer(200, {}, answer))
+    with pytest.raises(UnexpectedResponseError):
+        API.link(HTTPResponse(answer, {}, 200))
 
 
 def test_an_id_cannot_lead_to_another_path():

@@ -12,24 +12,24 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPResponse
 
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.http.rate_limiter import Pace
+from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.retries import (
-    MAX_TRIES,
-    Answer,
+    MAX_ATTEMPTS,
+    Fail,
     Retry,
-    Stop,
-    allowance,
-    asked_wait,
-    budget_left,
-    delay,
-    judge,
+    backoff_delay,
+    classify_response,
+    remaining_requests,
+    retry_after_seconds,
     was_suspended,
+    within_retry_budget,
 )
-from tap_msghistory.vendors.edna import EdnaHistory
+from tap_msghistory.vendors.edna import EDNA as EDNA_VENDOR
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -59,7 +59,13 @@ def assert_all_arrive_once(sandbox, output):
 @pytest.mark.parametrize("seed", range(3))
 def test_errors_resets_cut_bodies_and_html_pages_lose_and_repeat_nothing(filled, seed):
     filled.faults = Faults(
-        error_rate=0.05, drop_rate=0.08, cut_rate=0.03, html_rate=0.03, odd_rate=0.03, fail_next=3, seed=seed
+        error_rate=0.05,
+        drop_rate=0.08,
+        truncate_rate=0.03,
+        html_rate=0.03,
+        malformed_rate=0.03,
+        fail_next=3,
+        seed=seed,
     )
     assert_all_arrive_once(filled, sync(config(filled, page_size=100)))
     statuses = Counter(it.status for it in filled.journal.requests)
@@ -212,68 +218,68 @@ def _failing_sync(settings):
 
 
 def answer(status=429, body=b"", **headers):
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return HTTPResponse(body, {name.replace("_", "-"): value for name, value in headers.items()}, status)
 
 
 @given(st.integers(1, 10**6))
 def test_waits_are_at_least_what_the_server_asks_for_however_it_says_it(seconds):
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     body = json.dumps({"status": 429, "retryAfter": seconds}).encode()
-    assert asked_wait(answer(Retry_After=str(seconds)), NOW) == seconds
-    assert asked_wait(answer(Retry_After=date), NOW) == seconds
-    assert asked_wait(answer(body=body), NOW) == seconds
-    assert asked_wait(answer(body=body, Retry_After="1"), NOW) == seconds
+    assert retry_after_seconds(answer(Retry_After=str(seconds)), NOW) == seconds
+    assert retry_after_seconds(answer(Retry_After=date), NOW) == seconds
+    assert retry_after_seconds(answer(body=body), NOW) == seconds
+    assert retry_after_seconds(answer(body=body, Retry_After="1"), NOW) == seconds
 
 
 def test_waits_are_right_although_the_servers_clock_is_wrong():
     wrong = NOW - timedelta(hours=1)
     date = format_datetime(wrong + timedelta(seconds=7), usegmt=True)
-    assert asked_wait(answer(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW) == 7
+    assert retry_after_seconds(answer(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW) == 7
 
 
 @given(st.text(), st.binary())
 def test_waits_that_are_not_readable_are_none(header, body):
-    assert 0 <= asked_wait(answer(body=body, Retry_After=header), NOW) < float("inf")
+    assert 0 <= retry_after_seconds(answer(body=body, Retry_After=header), NOW) < float("inf")
 
 
-@given(st.integers(1, MAX_TRIES), st.floats(0, 10**6))
-def test_waits_never_fall_below_the_asked_one(tries, not_before):
-    assert delay(tries, not_before) >= not_before
+@given(st.integers(1, MAX_ATTEMPTS), st.floats(0, 10**6))
+def test_waits_never_fall_below_the_asked_one(attempts, not_before):
+    assert backoff_delay(attempts, not_before) >= not_before
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_passing_failures_are_retried(status):
-    assert isinstance(judge(answer(status), EdnaHistory.complaints, NOW), Retry)
+    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_rules, NOW), Retry)
 
 
 @given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
 def test_everything_else_is_final_and_shows_nothing_of_the_body(status, body):
-    verdict = judge(answer(status, b"CANARY" + body), EdnaHistory.complaints, NOW)
-    assert isinstance(verdict, Stop)
-    assert "CANARY" not in verdict.why
+    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
+    assert isinstance(verdict, Fail)
+    assert "CANARY" not in verdict.reason
 
 
 def test_the_vendors_code_is_named_with_the_setting_to_mend():
-    verdict = judge(answer(400, b'{"code": "limit-not-valid"}'), EdnaHistory.complaints, NOW)
-    assert verdict == Stop("status 400 limit-not-valid: lower page_size", 400)
+    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_rules, NOW)
+    assert verdict == Fail("status 400 limit-not-valid: lower page_size", 400)
 
 
 def test_both_budgets_end_the_tries():
-    assert budget_left(MAX_TRIES - 1, 5.0, 5.0)
-    assert not budget_left(MAX_TRIES, 0.0, 5.0)
-    assert not budget_left(1, 5.1, 5.0)
+    assert within_retry_budget(MAX_ATTEMPTS - 1, 5.0, 5.0)
+    assert not within_retry_budget(MAX_ATTEMPTS, 0.0, 5.0)
+    assert not within_retry_budget(1, 5.1, 5.0)
 
 
 def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
     now = 0.0
-    pace = Pace(per_second=5, per_minute=8, clock=lambda: now)
-    assert [pace.reserve() for _ in range(5)] == [0.0] * 5
-    assert pace.reserve() == pytest.approx(1.0)
+    rate_limiter = RateLimiter(per_second=5, per_minute=8, clock=lambda: now)
+    assert [rate_limiter.reserve() for _ in range(5)] == [0.0] * 5
+    assert rate_limiter.reserve() == pytest.approx(1.0)
     now = 1.5
-    assert [pace.reserve() for _ in range(3)] == [0.0] * 3
-    assert pace.reserve() == pytest.approx(58.5)
+    assert [rate_limiter.reserve() for _ in range(3)] == [0.0] * 3
+    assert rate_limiter.reserve() == pytest.approx(58.5)
     now = 61.5
-    assert pace.reserve() == 0.0
+    assert rate_limiter.reserve() == 0.0
 
 
 @given(
@@ -283,12 +289,12 @@ def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
 )
 def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute, pauses):
     now = 1_000.0
-    pace = Pace(per_second=per_second, per_minute=per_minute, clock=lambda: now)
+    rate_limiter = RateLimiter(per_second=per_second, per_minute=per_minute, clock=lambda: now)
     sent = []
     for pause in pauses:
         now += pause
         for _ in range(20):
-            wait = pace.reserve()
+            wait = rate_limiter.reserve()
             if wait:
                 now += wait
             else:
@@ -307,20 +313,22 @@ def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute
     st.lists(st.tuples(st.integers(0, 7), st.floats(0, 90), st.integers(1, 40)), max_size=20),
 )
 def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
-    sharers, per_second, per_minute, runs
+    shared_by, per_second, per_minute, runs
 ):
     """Each run is a process of its own, one after the other in one of the places."""
-    sharers = min(sharers, int(per_second), int(per_minute))
-    clocks = [[1_000.0] for _ in range(sharers)]
+    shared_by = min(shared_by, int(per_second), int(per_minute))
+    clocks = [[1_000.0] for _ in range(shared_by)]
     sent = []
     for place, pause, requests in runs:
-        clock = clocks[place % sharers]
+        clock = clocks[place % shared_by]
         clock[0] += pause
         told = partial(clock.__getitem__, 0)
-        pace = Pace(per_second=per_second, per_minute=per_minute, sharers=sharers, clock=told)
-        assert (pace.most_sharers or 0) >= sharers
+        rate_limiter = RateLimiter(
+            per_second=per_second, per_minute=per_minute, shared_by=shared_by, clock=told
+        )
+        assert (rate_limiter.max_processes or 0) >= shared_by
         for _ in range(requests):
-            while wait := pace.reserve():
+            while wait := rate_limiter.reserve():
                 clock[0] += wait
             sent.append(clock[0])
     for limit, seconds in ((per_second, 1.0), (per_minute, 60.0)):
@@ -330,17 +338,17 @@ def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
 
 def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():
     now = 100.0
-    pace = Pace(clock=lambda: now)
-    assert pace.reserve() == 0.0
-    pace.slow_down(sent_at=now, seconds=2.0)
-    pace.slow_down(sent_at=now, seconds=1.0)
-    assert pace.reserve() == pytest.approx(2.0)
+    rate_limiter = RateLimiter(clock=lambda: now)
+    assert rate_limiter.reserve() == 0.0
+    rate_limiter.slow_down(sent_at=now, seconds=2.0)
+    rate_limiter.slow_down(sent_at=now, seconds=1.0)
+    assert rate_limiter.reserve() == pytest.approx(2.0)
     now = 102.5
-    assert pace.reserve() == 0.0
-    assert pace.reserve() == pytest.approx(0.05)
+    assert rate_limiter.reserve() == 0.0
+    assert rate_limiter.reserve() == pytest.approx(0.05)
     for _ in range(200):
-        pace.speed_up()
-    assert [pace.reserve() for _ in range(10)] == [0.0] * 10
+        rate_limiter.speed_up()
+    assert [rate_limiter.reserve() for _ in range(10)] == [0.0] * 10
 
 
 def test_no_thread_outlives_a_sync(filled):
@@ -357,7 +365,7 @@ def test_no_thread_outlives_a_sync(filled):
     [("1.5", 1.5), (" 3 ", 3), ("3, 3", 3), ("1,7", 7), (".5", 0.5), ("-3", 0), ("1e3", 0), ("nan", 0)],
 )
 def test_a_wait_may_be_a_fraction_repeated_or_padded(header, seconds):
-    assert asked_wait(answer(Retry_After=header), NOW) == seconds
+    assert retry_after_seconds(answer(Retry_After=header), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -367,30 +375,32 @@ def test_a_wait_may_be_a_fraction_repeated_or_padded(header, seconds):
     "body", [b"[" * 100_000, b'{"retryAfter": ' + b"9" * 5_000 + b"}", b'{"retryAfter": 1e999}']
 )
 def test_absurd_waits_do_not_crash(date, body):
-    assert 0 <= asked_wait(answer(body=body, Retry_After=date), NOW) < float("inf")
+    assert 0 <= retry_after_seconds(answer(body=body, Retry_After=date), NOW) < float("inf")
 
 
 def test_only_a_429_slows_down_other_requests():
     for status in (500, 503):
-        verdict = judge(answer(status, Retry_After="1"), (), NOW)
+        verdict = classify_response(answer(status, Retry_After="1"), (), NOW)
         assert verdict == Retry(f"status {status}", 1.0)
-    assert judge(answer(429), (), NOW) == Retry("status 429", is_too_much=True, is_refusal=True)
+    assert classify_response(answer(429), (), NOW) == Retry(
+        "status 429", rate_limited=True, without_effect=True
+    )
 
 
 def test_after_a_burst_of_429s_full_speed_returns_within_seconds():
     now = 100.0
-    pace = Pace(clock=lambda: now)
+    rate_limiter = RateLimiter(clock=lambda: now)
     for _ in range(10):
-        while wait := pace.reserve():
+        while wait := rate_limiter.reserve():
             now += wait
-        pace.slow_down(sent_at=now, seconds=1.0)
+        rate_limiter.slow_down(sent_at=now, seconds=1.0)
     ended = now
     for _ in range(60):
-        while wait := pace.reserve():
+        while wait := rate_limiter.reserve():
             now += wait
-        pace.speed_up()
+        rate_limiter.speed_up()
     assert now - ended < 10
-    assert [pace.reserve() for _ in range(100)] == [0.0] * 100
+    assert [rate_limiter.reserve() for _ in range(100)] == [0.0] * 100
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -398,7 +408,7 @@ def test_ten_refusals_in_a_row_lose_nothing(filled, status):
     refused = iter(range(10))
 
     def refuse(_):
-        filled.faults.refuse = None if next(refused, None) is None else status
+        filled.faults.force_status = None if next(refused, None) is None else status
 
     filled.journal.watch = refuse
     assert_all_arrive_once(filled, sync(config(filled)))
@@ -427,16 +437,16 @@ def send_for(seconds, server, other_starts=None):
     """Send as fast as allowed; return the numbers of requests served and refused."""
     now, served, refused = 1_000_030.0, 0, 0
     end = now + seconds
-    pace = Pace(per_second=50, per_minute=1000, clock=lambda: now)
+    rate_limiter = RateLimiter(per_second=50, per_minute=1000, clock=lambda: now)
     while now < end:
         if other_starts is not None and now >= other_starts:
             server.times += [now] * (1000 - server.used(now))
             other_starts = None
-        if wait := pace.reserve():
+        if wait := rate_limiter.reserve():
             now += wait
             continue
         left = server.serve(now)
-        pace.note_remaining(0 if left is None else left, 1000)
+        rate_limiter.note_remaining(0 if left is None else left, 1000)
         served, refused = served + (left is not None), refused + (left is None)
         now += 0.001
     return served, refused
@@ -458,20 +468,20 @@ def test_a_period_that_another_program_used_up_is_waited_for(slides):
 
 def test_a_reset_that_the_server_names_is_waited_for():
     now = 100.0
-    pace = Pace(clock=lambda: now)
-    pace.note_remaining(0, 100)
-    assert pace.reserve() == 0.0
-    pace.note_remaining(0, 100, reset=7)
-    assert pace.reserve() == pytest.approx(7)
+    rate_limiter = RateLimiter(clock=lambda: now)
+    rate_limiter.note_remaining(0, 100)
+    assert rate_limiter.reserve() == 0.0
+    rate_limiter.note_remaining(0, 100, reset=7)
+    assert rate_limiter.reserve() == pytest.approx(7)
 
 
 def test_an_allowance_is_read_from_headers():
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "1000"}
-    assert allowance(headers, NOW) == (0, 1000, None)
-    assert allowance(headers | {"X-RateLimit-Reset": "9"}, NOW) == (0, 1000, 9)
-    assert allowance(headers | {"X-RateLimit-Reset": str(NOW.timestamp() + 5)}, NOW) == (0, 1000, 5)
-    assert allowance(headers | {"X-RateLimit-Limit": "0"}, NOW) is None
-    assert allowance({"X-RateLimit-Remaining": "none"}, NOW) is None
+    assert remaining_requests(headers, NOW) == (0, 1000, None)
+    assert remaining_requests(headers | {"X-RateLimit-Reset": "9"}, NOW) == (0, 1000, 9)
+    assert remaining_requests(headers | {"X-RateLimit-Reset": str(NOW.timestamp() + 5)}, NOW) == (0, 1000, 5)
+    assert remaining_requests(headers | {"X-RateLimit-Limit": "0"}, NOW) is None
+    assert remaining_requests({"X-RateLimit-Remaining": "none"}, NOW) is None
 
 
 def test_time_that_no_wait_explains_was_a_suspension():

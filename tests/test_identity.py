@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tap_msghistory.reading.window_rows import SHARED_KEY
+from tap_msghistory.reading.layout import SHARED_KEY
 from tests.support import LEDGER, REJECTED, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
 

@@ -53,7 +53,7 @@ def test_its_sums_are_what_was_emitted_and_its_windows_join(life_like):
 def test_its_requests_and_retries_are_those_that_the_server_has_seen(sandbox, life_like):
     sandbox.edna.add(*life_like.edna)
     sandbox.gateway["SMS"].add(*life_like.gateway["SMS"])
-    sandbox.faults = Faults(error_rate=0.1, cut_rate=0.1, html_rate=0.1, seed=1)
+    sandbox.faults = Faults(error_rate=0.1, truncate_rate=0.1, html_rate=0.1, seed=1)
     output = sync(config(sandbox, page_size=100, concurrency=2))
     check_ledger(output)
     assert total(output, "requests") == len(sandbox.requests)
@@ -109,7 +109,7 @@ def test_of_a_run_that_fails_it_has_the_windows_that_were_read_whole(sandbox, li
 
 def refuse_from(sandbox, request, offset):
     if offset <= request.offset < 9_000:
-        sandbox.faults.refuse = 401
+        sandbox.faults.force_status = 401
 
 
 @pytest.mark.parametrize("maps", [{}, {"stream_maps": {LEDGER: {"secondsTwice": "seconds * 2"}}}])

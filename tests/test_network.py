@@ -14,9 +14,9 @@ import trustme
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 from tap_msghistory.errors import TapError
-from tap_msghistory.http.rate_limiter import Pace
-from tap_msghistory.http.retries import MAX_TRIES
-from tests.processes import complaints, environment, run, run_here
+from tap_msghistory.http.rate_limiter import RateLimiter
+from tap_msghistory.http.retries import MAX_ATTEMPTS
+from tests.processes import environment, error_rules, run, run_here
 from tests.sockets import Answering, Front, Proxy, read_request, serving
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
 
@@ -229,7 +229,7 @@ def test_a_server_that_is_always_rude_is_an_error_when_the_budget_is_spent(small
     answering = Answering(b"SSH-2.0-OpenSSH_9.6\r\n")
     with serving(answering) as port, pytest.raises(TapError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
         sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None))
-    assert len(answering.requests) <= MAX_TRIES
+    assert len(answering.requests) <= MAX_ATTEMPTS
 
 
 def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small):
@@ -242,9 +242,9 @@ def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small)
 
 def test_a_limit_is_used_to_four_fifths_at_least():
     now, sent = 0.0, 0
-    pace = Pace(per_second=50, per_minute=1000, clock=lambda: now)
+    rate_limiter = RateLimiter(per_second=50, per_minute=1000, clock=lambda: now)
     while now < 600:
-        if wait := pace.reserve():
+        if wait := rate_limiter.reserve():
             now += wait
         else:
             sent += 1
@@ -293,7 +293,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
     with serving(count, tls) as port:
         settings = behind(f"https://127.0.0.1:{port}", small, partner_gateway_api_key=None, concurrency=8)
         finished = run(settings, tmp_path)
-    (line,) = complaints(finished.stderr)
+    (line,) = error_rules(finished.stderr)
     assert "certificate" in line
     assert finished.returncode == 1
     assert front.requests == []
@@ -341,7 +341,7 @@ def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted
 def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tmp_path, name, path):
     settings = behind("https://127.0.0.1:9", small, partner_gateway_api_key=None)
     finished = run_here(settings, tmp_path, env=environment(**{name: path}))
-    (line,) = complaints(finished.stderr)
+    (line,) = error_rules(finished.stderr)
     assert path in line
     assert name in line
     assert finished.returncode == 1

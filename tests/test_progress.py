@@ -31,12 +31,12 @@ def half_way():
     """A stream that has read one hour of four in ten seconds, and waited."""
     seconds = [0.0]
     progress = Progress(clock=lambda: seconds[0])
-    stream = progress.begin("edna_history", [REVISITED, NEW])
+    stream = progress.start("edna_history", [REVISITED, NEW])
     stream.add_messages(1_200, Reason.REVISIT)
     stream.add_window(REVISITED, rejected=3)
     for requests in (1, 3):  # one window is read, the other on its way
-        effort = progress.begin_effort(threading.Event())
-        effort.requests, effort.retries, effort.paced = requests, requests // 2, requests / 2
+        stats = progress.new_stats(threading.Event())
+        stats.requests, stats.retries, stats.throttled_seconds = requests, requests // 2, requests / 2
     stream.add_messages(300, Reason.NEW)
     seconds[0] = 10.0
     return progress
@@ -52,7 +52,7 @@ def test_a_line_says_how_far_in_send_time_how_many_how_fast_and_how_long_still(h
 def test_a_line_promises_nothing_before_the_first_window():
     progress = Progress(clock=lambda: 0.0)
     assert progress.describe() == "nothing has been read yet"
-    progress.begin("edna_history", [NEW])
+    progress.start("edna_history", [NEW])
     assert "up to the start (UTC), 0 messages, 0 a second, unknown left" in progress.describe()
 
 

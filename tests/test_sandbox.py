@@ -489,7 +489,7 @@ class TestFaults:
         assert ask_edna(ten).status_code == 500
         ten.faults = Faults(html_rate=1)
         assert (ask_edna(ten).status_code, ask_edna(ten).text[:9]) == (200, "<!doctype")
-        ten.faults = Faults(odd_rate=1)
+        ten.faults = Faults(malformed_rate=1)
         assert (ask_gateway(ten).status_code, ask_gateway(ten).json()) == (200, {"result": "ok"})
         ten.faults = Faults()
         assert len(edna_ids(ten)) == 10
@@ -501,10 +501,10 @@ class TestFaults:
         assert ten.journal.stats()["answers"] == {"reset": 1}
 
     def test_bodies_cut_short(self, ten):
-        ten.faults.cut_rate = 1
+        ten.faults.truncate_rate = 1
         with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
             ask_gateway(ten)
-        ten.faults.cut_rate = 0
+        ten.faults.truncate_rate = 0
         assert len(gateway_ids(ten)) == 10
 
     def test_the_next_few_fail(self, ten):
@@ -528,7 +528,7 @@ class TestFaults:
         assert ask_edna(ten).status_code == 200
 
     def test_refusals_and_redirects(self, ten):
-        ten.faults = Faults(refuse=401)
+        ten.faults = Faults(force_status=401)
         assert ask_edna(ten).status_code == 401
         ten.faults = Faults(redirect_to="http://127.0.0.1:9")
         answer = ask_gateway(ten, {"page": 3}, allow_redirects=False)

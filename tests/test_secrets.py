@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFI
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from tap_msghistory.config.settings import SETTINGS
-from tests.processes import complaints, environment, run, run_here
+from tests.processes import environment, error_rules, run, run_here
 from tests.sockets import Answering, Front, serving
 from tests.support import CHANNELS, END_MS, STREAMS, config
 
@@ -96,7 +96,7 @@ def sync(settings, tmp_path, *, command=run_here, env=None, **options):
 
 
 def assert_failed_in_one_line(finished):
-    (line,) = complaints(finished.stderr)
+    (line,) = error_rules(finished.stderr)
     assert finished.returncode == 1
     return line
 
@@ -199,7 +199,9 @@ def test_a_gateway_that_refuses_a_password(guarded, tmp_path):
 
 
 def test_faults_on_the_way(guarded, tmp_path):
-    guarded.faults = Faults(drop_rate=0.1, cut_rate=0.1, html_rate=0.1, odd_rate=0.1, fail_next=2, seed=3)
+    guarded.faults = Faults(
+        drop_rate=0.1, truncate_rate=0.1, html_rate=0.1, malformed_rate=0.1, fail_next=2, seed=3
+    )
     finished = sync(config(guarded, page_size=1), tmp_path)
     assert finished.returncode == 0
     assert "asking again" in finished.stderr
@@ -249,7 +251,7 @@ def all_settings():
 def test_settings_of_wrong_types(tmp_path, kind):
     settings = dict.fromkeys(all_settings(), json.loads(kind))
     finished = sync(settings, tmp_path)
-    lines = complaints(finished.stderr)
+    lines = error_rules(finished.stderr)
     assert len(lines) > 5
     assert all("Setting " in line for line in lines)
 
@@ -263,7 +265,7 @@ def test_settings_of_wrong_types_from_the_environment(tmp_path, kind):
     }
     finished = sync({"start_date": "2024-01-01"}, tmp_path, env=env, more=("--config", "ENV"))
     assert finished.returncode == 1
-    assert all("Setting " in line for line in complaints(finished.stderr))
+    assert all("Setting " in line for line in error_rules(finished.stderr))
 
 
 @pytest.mark.parametrize("content", [*KINDS[:3], '{"edna_api_key": "CANARY-key"', "\x00CANARY"])

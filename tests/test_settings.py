@@ -181,4 +181,4 @@ def test_every_setting_is_in_meltano_yml():
 
 def test_the_schemas_are_what_the_settings_of_the_sdk_expect():
     assert json.loads(json.dumps(SETTINGS)) == SETTINGS
-    assert checks.normalized({}, SETTINGS)["page_size"] == 1000
+    assert checks.with_defaults({}, SETTINGS)["page_size"] == 1000

@@ -17,8 +17,7 @@ from singer_sdk.mapper import SameRecordTransform
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.streams import MessageHistoryStream
-from tap_msghistory.streams import fast_path as shortcut
+from tap_msghistory.streams import MessageHistoryStream, fast_path
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times
 
@@ -30,7 +29,7 @@ def sdks_own_way(monkeypatch):
     """Close the shortcut, so that records go the way that the SDK has for them."""
 
     def close():
-        monkeypatch.setattr(shortcut, "is_open", lambda _stream: False)
+        monkeypatch.setattr(fast_path, "is_open", lambda _stream: False)
 
     return close
 
@@ -103,15 +102,15 @@ def test_both_ways_give_the_same_lines_for_odd_messages(sandbox, sdks_own_way):
     ],
 )
 def test_it_is_taken_only_where_nothing_is_asked_of_the_sdk(settings, open_):
-    assert shortcut.is_open(edna_stream(**settings)) is open_
+    assert fast_path.is_available(edna_stream(**settings)) is open_
 
 
 def test_it_is_not_taken_in_a_test_run_or_with_children_or_versions():
     for attribute, value in (("ABORT_AT_RECORD_COUNT", 1), ("child_streams", [1]), ("_stream_version", 1)):
         stream = edna_stream()
-        assert shortcut.is_open(stream)
+        assert fast_path.is_available(stream)
         setattr(stream, attribute, value)
-        assert not shortcut.is_open(stream)
+        assert not fast_path.is_available(stream)
 
 
 def test_the_sdks_internals_are_where_the_tap_leans_on_them():

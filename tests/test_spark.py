@@ -44,7 +44,7 @@ def as_records(messages: DataFrame):
 
 
 def test_parquet_has_what_the_tap_emits(spark, large, tmp_path):
-    read(spark, large, tasks=4).write.parquet(str(tmp_path / "messages"))
+    read(spark, large, num_partitions=4).write.parquet(str(tmp_path / "messages"))
     written = spark.read.parquet(str(tmp_path / "messages"))
     assert dict(written.dtypes)[sent_at(EDNA)] == "timestamp"
     assert len([*(tmp_path / "messages").glob("*.parquet")]) > 1

@@ -20,8 +20,7 @@ import pyarrow as pa
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.planning.windows import Reason, Window
-from tap_msghistory.reading.window_reader import CAPACITY
+from tap_msghistory.planning.windows import CAPACITY, Reason, Window
 from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
 from tap_msghistory.spark.source import (
     MessageHistoryDataSource,
@@ -96,7 +95,7 @@ UNPACED = {"partner_gateway_requests_per_second": 10**4, "partner_gateway_reques
 def test_a_batch_read_has_the_rows_of_the_taps_first_run(large, stream):
     emitted = sync(config(large, **UNPACED)).records(stream)
     for tasks in (1, 4):
-        reader = batch_reader(options(large, stream, tasks=tasks, **UNPACED))
+        reader = batch_reader(options(large, stream, num_partitions=tasks, **UNPACED))
         partitions = reader.partitions()
         assert (len(partitions) > 1) == (tasks > 1)
         read = [as_record(row) for row in rows(reader, partitions)]
@@ -111,7 +110,7 @@ def test_every_stream_can_be_read(life_like, stream):
 
 def test_times_are_timestamps_and_numbers_numbers(life_like):
     schema = batch_reader(options(life_like, SMS)).read(
-        HistoryPartition(0, [Window(END - timedelta(hours=9), END, Reason.NEW)], begins_at_seam=False)
+        HistoryPartition(0, [Window(END - timedelta(hours=9), END, Reason.NEW)], shares_start_boundary=False)
     )
     types = {field.name: field.type for field in next(schema).schema}
     assert types["sendDate"] == types["deliveryDate"] == pa.timestamp("us", tz="UTC")
@@ -135,10 +134,10 @@ def test_messages_at_the_instants_at_which_partitions_meet_come_once(sandbox, ex
             for number in range(900)
         )
     )
-    given_options = options(sandbox, tasks=4, start_date=iso(END - timedelta(days=64)))
+    given_options = options(sandbox, num_partitions=4, start_date=iso(END - timedelta(days=64)))
     reader = batch_reader(given_options)
     partitions = reader.partitions()
-    assert [it.begins_at_seam for it in partitions] == [False, True, True, True]
+    assert [it.shares_start_boundary for it in partitions] == [False, True, True, True]
     ids = [row["messageId"] for row in rows(reader, partitions)]
     assert len(ids) == len({*ids}) == len(sandbox.edna)
 
@@ -150,7 +149,7 @@ def test_a_first_run_of_nothing_is_read_as_nothing(sandbox):
 
 
 def test_an_export_is_read_by_one_task(sandbox):
-    assert len(batch_reader(options(sandbox, EXPORT, tasks=8)).partitions()) == 1
+    assert len(batch_reader(options(sandbox, EXPORT, num_partitions=8)).partitions()) == 1
 
 
 # How it is cut.
@@ -191,17 +190,17 @@ def test_partitions_of_an_even_history_hold_about_as_many_messages_each(tasks, t
 def test_a_burst_is_found_and_shared(sandbox):
     """Half a year's traffic in one hour is not left to one task."""
     sandbox.edna.add(*(at(number, sent_ms=END_MS - 40 * DAY_MS + number * 60) for number in range(60_000)))
-    partitions = batch_reader(options(sandbox, tasks=4)).partitions()
-    reader = batch_reader(options(sandbox, tasks=4))
+    partitions = batch_reader(options(sandbox, num_partitions=4)).partitions()
+    reader = batch_reader(options(sandbox, num_partitions=4))
     sizes = [len(rows(reader, [it])) for it in partitions]
     assert sum(sizes) == 60_000
     assert max(sizes) < 30_000
 
 
 def test_little_is_not_cut_and_a_single_task_asks_nothing_beforehand(life_like):
-    assert len(batch_reader(options(life_like, tasks=16)).partitions()) <= 2
+    assert len(batch_reader(options(life_like, num_partitions=16)).partitions()) <= 2
     asked = len(life_like.journal.requests)
-    assert len(batch_reader(options(life_like, tasks=1)).partitions()) == 1
+    assert len(batch_reader(options(life_like, num_partitions=1)).partitions()) == 1
     assert len(life_like.journal.requests) == asked
 
 
@@ -260,7 +259,7 @@ def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like,
         },
         {"name": "south", "edna_api_key": "south", "edna_base_url": sandbox.edna_base_url},
     ]
-    read = read_all(options(life_like, accounts=accounts, tasks=2))
+    read = read_all(options(life_like, accounts=accounts, num_partitions=2))
     assert next(iter(read[0])) == "account"
     of = {name: [it for it in read if it["account"] == name] for name in ("north", "south")}
     assert len(of["north"]) == len(truth(life_like, EDNA))
@@ -272,7 +271,7 @@ def test_an_error_says_whose_it_is(life_like):
     accounts = [{"name": "north"}, {"name": "south", "edna_api_key": "wrong"}]
     for tasks in (2, 4):
         with pytest.raises(TapError, match=r"^account south: edna: status 401 Api key not found"):
-            read_all(options(life_like, accounts=accounts, tasks=tasks))
+            read_all(options(life_like, accounts=accounts, num_partitions=tasks))
 
 
 def test_accounts_may_be_json_or_what_spark_makes_of_a_list(sandbox):
@@ -286,7 +285,7 @@ def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
     same = [{"name": name, "partner_gateway_api_key": name} for name in "abc"]  # the other vendor's
     other = {"name": "d", "edna_api_key": "other"}
     cut = batch_reader(options(sandbox, accounts=[*same, other])).partitions()
-    assert [it.sharers for it in cut] == [3, 3, 3, 1]
+    assert [it.shared_by for it in cut] == [3, 3, 3, 1]
     assert b"other" not in pickle.dumps(cut)
 
 
@@ -296,8 +295,8 @@ def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox
     url = {"partner_gateway_base_url": f"{sandbox.gateway_base_url}/"}
     accounts = [{"name": "a"}, {"name": "b", "edna_api_key": "another"}, {"name": "c", **url}]
     limit = {"partner_gateway_requests_per_second": 5}
-    reader = batch_reader(options(sandbox, SMS, accounts=accounts, tasks=20, **limit))
-    assert [it.sharers for it in reader.partitions()] == [3] * 3
+    reader = batch_reader(options(sandbox, SMS, accounts=accounts, num_partitions=20, **limit))
+    assert [it.shared_by for it in reader.partitions()] == [3] * 3
     limit = {"partner_gateway_requests_per_second": 2}
     with pytest.raises(TapError, match="3 accounts share a credential, whose limit cannot be divided"):
         batch_reader(options(sandbox, SMS, accounts=accounts, **limit)).partitions()
@@ -305,7 +304,7 @@ def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox
 
 def test_a_wrong_key_is_shown_by_one_request(sandbox):
     with pytest.raises(TapError, match="status 401"):
-        batch_reader(options(sandbox, edna_api_key="wrong", tasks=8)).partitions()
+        batch_reader(options(sandbox, edna_api_key="wrong", num_partitions=8)).partitions()
     assert len(sandbox.journal.requests) == 1
 
 
@@ -325,10 +324,10 @@ def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
         *(at(f"{number}", sent_ms=END_MS - number * 60_000) for number in range(24_000))
     )
     sandbox.gateway_options.requests_per_second = 20
-    given_options = options(sandbox, SMS, tasks=2, partner_gateway_requests_per_second=20)
+    given_options = options(sandbox, SMS, num_partitions=2, partner_gateway_requests_per_second=20)
     reader = batch_reader(given_options)
     partitions = reader.partitions()
-    assert [it.sharers for it in partitions] == [2, 2]
+    assert [it.shared_by for it in partitions] == [2, 2]
     read: list[dict[str, Any]] = []
     threads = [Thread(target=lambda it=it: read.extend(rows(reader, [it]))) for it in partitions]
     for thread in threads:
@@ -348,7 +347,7 @@ def test_micro_batches_have_the_rows_of_the_taps_runs(large, stream):
     state = None
     for days in (40, 9, 9, 3, 0):
         more = {**UNPACED, "end_date": iso(END - timedelta(days=days))}
-        reader = stream_reader(options(large, stream, tasks=3, **more))
+        reader = stream_reader(options(large, stream, num_partitions=3, **more))
         end = reader.latestOffset(offset)
         read = [as_record(row) for row in rows(reader, reader.partitions(offset, end))]
         output = sync(config(large, **more), state=state)
@@ -404,8 +403,8 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
     [
         ({"stream": "edna"}, "Option stream must be one of edna_history, partner_gateway_history_sms"),
         ({"stream": "rejected_messages"}, "Option stream must be one of"),
-        ({"tasks": 0}, "Option tasks must be a whole number of at least 1"),
-        ({"tasks": "many"}, "Option tasks must be"),
+        ({"num_partitions": 0}, "Option num_partitions must be an integer of at least 1"),
+        ({"num_partitions": "many"}, "Option num_partitions must be"),
         ({"rejected": "drop"}, "Option rejected must be one of fail, column"),
         ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
         ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),

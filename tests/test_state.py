@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tap_msghistory.errors import TapError
-from tests.processes import complaints, environment, run_here
+from tests.processes import environment, error_rules, run_here
 from tests.support import sync
 from tests.vendors import END, Vendor, edna_row, spread
 
@@ -71,7 +71,7 @@ def test_a_bookmark_that_cannot_be_read_is_refused_and_nothing_is_requested(serv
 @pytest.mark.parametrize("bookmarks", [[], {EDNA: READ_TO}, {EDNA: None}, "none"])
 def test_a_state_of_another_shape_is_one_line(server, tmp_path, bookmarks):
     ended = run_here(server.settings(), tmp_path, state={"bookmarks": bookmarks})
-    (line,) = complaints(ended.stderr)
+    (line,) = error_rules(ended.stderr)
     assert "state" in line
     assert ended.returncode == 1
     assert server.requests == []

@@ -17,7 +17,7 @@ from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from msghistory_sandbox.options import GatewayOptions
 from msghistory_sandbox.server import Sandbox
-from tests.processes import PATIENCE, complaints, environment, read_until, run, running, whole_lines
+from tests.processes import POLL_SCHEDULE, environment, error_rules, read_until, run, running, whole_lines
 from tests.sockets import read_request, serving
 from tests.support import END, END_MS, GATEWAY_STREAMS, LEDGER, STREAMS, config, iso, sync, truth
 
@@ -116,7 +116,7 @@ def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_wind
             finished = process.wait() == 0
         if not finished:
             assert process.returncode == (-signum if signum == signal.SIGKILL else 128 + signum)
-            assert len(complaints(log.read_text())) == (signum != signal.SIGKILL)
+            assert len(error_rules(log.read_text())) == (signum != signal.SIGKILL)
         warehouse.take(whole_lines(printed))
     assert stops >= 2
     assert warehouse.rows == everything(years)
@@ -219,7 +219,7 @@ def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(s
         read_until(process.stderr, "asking again in")
         process.send_signal(signum)
         stdout, stderr = process.communicate()
-    (line,) = complaints(stderr.decode())
+    (line,) = error_rules(stderr.decode())
     assert signum.name in line
     assert process.returncode == 128 + signum
     assert stdout.endswith(b"\n")
@@ -257,7 +257,7 @@ def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandb
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
-    (line,) = complaints(stderr)
+    (line,) = error_rules(stderr)
     assert "closed" in line
 
 
@@ -270,7 +270,7 @@ def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
-    (line,) = complaints(stderr)
+    (line,) = error_rules(stderr)
     assert "closed" in line
 
 
@@ -298,7 +298,7 @@ def test_a_stdout_that_does_not_block_gets_every_line(life_like, tmp_path, unbuf
 def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
     with Path("/dev/full").open("wb") as full:
         finished = run(from_the_start(years), tmp_path, stdout=full)
-    (line,) = complaints(finished.stderr)
+    (line,) = error_rules(finished.stderr)
     assert "Stdout takes no more" in line
     assert finished.returncode == 1
 
@@ -308,7 +308,7 @@ def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
     with path.open("wb") as lines:
         # In units of 512 bytes; the file ends where the disk does, within a line.
         finished = run(from_the_start(years), tmp_path, stdout=lines, through=limit_of_file_size(301))
-    (line,) = complaints(finished.stderr)
+    (line,) = error_rules(finished.stderr)
     assert "Stdout takes no more" in line
     assert finished.returncode == 1
     printed = path.read_bytes()
@@ -337,9 +337,9 @@ def test_a_stopped_check_says_nothing_of_a_next_run(tmp_path, option):
         settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
         settings["edna_base_url"] = f"http://127.0.0.1:{port}"
         with running(settings, tmp_path, more=(option,)) as process:
-            assert asked.wait(PATIENCE)
+            assert asked.wait(POLL_SCHEDULE)
             process.terminate()
             _, stderr = process.communicate()
-    (line,) = complaints(stderr.decode())
+    (line,) = error_rules(stderr.decode())
     assert line.endswith("Stopped by SIGTERM")
     assert process.returncode == 128 + signal.SIGTERM

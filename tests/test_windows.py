@@ -8,17 +8,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_msghistory.planning.windows import (
-    MAX_SPAN,
-    Bookmark,
-    Order,
-    Reason,
-    Schedule,
-    Size,
-    Window,
-    advance,
-    plan,
-)
+from tap_msghistory.planning.bookmarks import Bookmark
+from tap_msghistory.planning.plan import Schedule, advance, plan
+from tap_msghistory.planning.windows import MAX_SPAN, Order, Reason, Size, Window
 
 START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 HOURS = st.integers(1, 24 * 400).map(lambda hours: timedelta(hours=hours))

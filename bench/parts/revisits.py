@@ -13,7 +13,8 @@ from bench.scale import Scale
 from msghistory_sandbox.generate import edna_messages
 from msghistory_sandbox.history import Message
 from tap_msghistory.config.settings import SETTINGS
-from tap_msghistory.planning.windows import Bookmark, Schedule, advance, plan
+from tap_msghistory.planning.bookmarks import Bookmark
+from tap_msghistory.planning.plan import Schedule, advance, plan
 from tap_msghistory.timestamps import setting_to_duration
 
 HOUR = timedelta(hours=1)

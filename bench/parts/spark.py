@@ -49,7 +49,7 @@ def _read(spark: SparkSession, served: Served, tasks: int) -> float:
     """Read all, writing it nowhere, and return the seconds; CommandError unless it was all."""
     messages = (
         spark.read.format("msghistory")
-        .options(edna_api_key=ANY_KEY, edna_base_url=served.url, stream="edna_history", tasks=tasks)
+        .options(edna_api_key=ANY_KEY, edna_base_url=served.url, stream="edna_history", num_partitions=tasks)
         .options(start_date=served.start_date, end_date=served.end_date)
         .load()
     )

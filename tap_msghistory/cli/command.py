@@ -1,4 +1,4 @@
-"""The command line: the SDK's, with every failure that explains itself told in one line, exit code 1."""
+"""The command: the SDK's, with `--plan`, and with every failure as one line and exit code 1."""
 
 from __future__ import annotations
 
@@ -13,43 +13,59 @@ from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, Str
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_msghistory.errors import StoppedBySignal, StreamsFailedError, TapError, explained, way_to
+from tap_msghistory.errors import (
+    StoppedBySignal,
+    StreamsFailedError,
+    TapError,
+    describe_error,
+    traceback_locations,
+)
 
-#: Loggers of libraries that quote messages or what a server says, and the level from which they do not.
+#: Loggers of libraries that quote messages or responses, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
 
-#: The value of `--test` where it is not given.
+#: The value of `--test` if it is not given.
 DISABLED = CliTestOptionValue.Disabled.value
 _HELP = """Read the message histories of edna Pulse and of the Qlara partner gateway, and write them to
 stdout as Singer messages.
 
-Settings come from JSON files (--config config.json), from environment variables (--config ENV, as
-TAP_MSGHISTORY_START_DATE), or both; --about lists them. Logs go to stderr."""
+Settings are read from JSON files (--config config.json), from environment variables (--config ENV; for
+example TAP_MSGHISTORY_START_DATE), or both; --about lists them. Logs are written to stderr."""
+_TEST_HELP = (
+    "Check the settings: send one small request per selected stream, and print a line for each. "
+    "--test=schema prints the schemas and sends no request."
+)
+_PLAN_HELP = "Show what a sync would read, estimated from a few small requests. Emits no records."
 
 
 class TapCommand(SingerCommand):
-    """Runs the tap, and turns what stops it into a line on stderr and an exit code."""
+    """Runs the tap, and reports a failure as one line on stderr and an exit code."""
 
-    _syncs = False  # rather than checks the settings, or shows something
+    _is_sync = False  # not --test or --plan
 
     @classmethod
     def wrap(cls, command: click.Command, *, logger: logging.Logger) -> TapCommand:
-        """Return `command` of the SDK as one of this class."""
+        """Return the SDK's command as one of this class."""
+        for option in command.params:
+            if option.name == "test":
+                # The SDK's callback runs the test before the other options are read.
+                option.callback, option.expose_value = None, True
+                option.help = _TEST_HELP
         return cls(
             name=command.name,
             callback=command.callback,
-            params=command.params,
+            params=[*command.params, click.Option(["--plan"], is_flag=True, help=_PLAN_HELP)],
             context_settings=command.context_settings,
             help=_HELP,
             logger=logger,
         )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the callback; errors are told by `main`, which also sees those of options."""
+        """Run the callback. `main` reports errors, including those of options."""
         logging.captureWarnings(capture=True)
         for name, level in _QUOTING.items():
             logging.getLogger(name).setLevel(level)
-        self._syncs = not ctx.params["plan"] and ctx.params["test"] == DISABLED
+        self._is_sync = not ctx.params["plan"] and ctx.params["test"] == DISABLED
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,12 +84,12 @@ class TapCommand(SingerCommand):
             self._fail(str(error))
         except (MapExpressionError, StreamMapConfigError) as error:
             self._fail(f"Setting stream_maps: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever it is, its text may quote a key or a message
-            for place in way_to(error):
-                self.logger.debug("by way of %s", place)
-            self._fail(explained(error))
+        except Exception as error:  # noqa: BLE001 - its text may quote a key or a message
+            for location in traceback_locations(error):
+                self.logger.debug("  at %s", location)
+            self._fail(describe_error(error))
         except StoppedBySignal as stopped:
-            self._fail(stopped.explain(resumes=self._syncs), code=128 + stopped.signum)
+            self._fail(stopped.describe(resumes=self._is_sync), code=128 + stopped.signum)
 
     def _fail(self, *lines: str, code: int = 1) -> None:
         for line in lines:

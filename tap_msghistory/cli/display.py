@@ -1,4 +1,4 @@
-"""Shows on stderr how far a run has got: a display that moves on a terminal, else a log line now and then."""
+"""Displays a run's progress on stderr: a live table on a terminal, otherwise a log line every 30 s."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from tap_msghistory.streams.progress import Progress, StreamProgress, reached, time_left
+from tap_msghistory.streams.progress import Progress, StreamProgress, format_reached, format_time_left
 
 if TYPE_CHECKING:
     from rich.progress_bar import ProgressBar
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-msghistory.progress")
 
 HEARTBEAT_SECONDS = 30.0
-_REFRESHES_A_SECOND = 4
-_WIDTH_WITH_BARS = 110  # columns
+_REFRESHES_PER_SECOND = 4
+_MIN_WIDTH_WITH_BARS = 110  # columns
 
 
 @contextlib.contextmanager
-def shown(progress: Progress) -> Iterator[None]:
-    """Show `progress` for as long as the block lasts, and its summary at the end."""
-    # Where records go to the terminal too, a display among them would be of no use.
-    is_watched = _is_terminal(sys.stderr) and not _is_terminal(sys.stdout) and _can_move()
+def displayed(progress: Progress) -> Iterator[None]:
+    """Display `progress` during the block, and log a summary at the end."""
+    # If the records are written to the terminal too, a live table would be mixed with them.
+    is_watched = _is_terminal(sys.stderr) and not _is_terminal(sys.stdout) and _can_move_cursor()
     try:
         with _on_terminal(progress) if is_watched else _in_log(progress):
             yield
@@ -39,28 +39,28 @@ def shown(progress: Progress) -> Iterator[None]:
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    """Return whether it is one; None is what the interpreter has for a closed stream."""
+    """Return whether a stream is a terminal; a closed standard stream is None."""
     return stream is not None and stream.isatty()
 
 
 class _Terminal:
-    """A terminal that may go away: how a run ends must not depend on who watches it."""
+    """A terminal that may be closed. That must not affect how a run ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with self._or_nowhere():
+        with self._or_discard():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._or_nowhere():
+        with self._or_discard():
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _or_nowhere(self) -> Iterator[None]:
-        """Let what cannot be written go nowhere: the interpreter would fail once more at its end."""
+    def _or_discard(self) -> Iterator[None]:
+        """Discard text that cannot be written; the interpreter would fail again at exit."""
         try:
             yield
         except OSError:
@@ -70,13 +70,13 @@ class _Terminal:
         return getattr(self._stream, name)
 
 
-def _can_move() -> bool:
-    """Return whether the terminal can go back to a line that it has shown."""
+def _can_move_cursor() -> bool:
+    """Return whether the terminal can overwrite a line."""
     return os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
 def beat(progress: Progress, wait: Callable[[], bool]) -> None:
-    """Log how far it has got after each `wait`, until one says that this is the end."""
+    """Log the progress after each `wait`, until `wait` returns True."""
     while not wait():
         logger.info(progress.describe())
 
@@ -84,9 +84,11 @@ def beat(progress: Progress, wait: Callable[[], bool]) -> None:
 @contextlib.contextmanager
 def _in_log(progress: Progress) -> Iterator[None]:
     ended = threading.Event()
-    # A thread of its own: the run may be waiting for its reader.
-    heart = threading.Thread(target=beat, args=(progress, lambda: ended.wait(HEARTBEAT_SECONDS)), daemon=True)
-    heart.start()
+    # A separate thread: the run may be blocked by its consumer.
+    thread = threading.Thread(
+        target=beat, args=(progress, lambda: ended.wait(HEARTBEAT_SECONDS)), daemon=True
+    )
+    thread.start()
     try:
         yield
     finally:
@@ -95,7 +97,7 @@ def _in_log(progress: Progress) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _on_terminal(progress: Progress) -> Iterator[None]:
-    from rich.console import Console  # noqa: PLC0415 - most runs have no terminal, and this takes a while
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and most runs have no terminal
     from rich.live import Live  # noqa: PLC0415
 
     terminal = sys.stderr
@@ -103,18 +105,18 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
     live = Live(
         get_renderable=lambda: table(progress.streams, progress.clock(), console.width),
         console=console,
-        refresh_per_second=_REFRESHES_A_SECOND,
+        refresh_per_second=_REFRESHES_PER_SECOND,
         redirect_stdout=False,
         transient=True,
     )
     handlers = [
-        it
-        for it in logging.getLogger().handlers
-        if isinstance(it, logging.StreamHandler) and it.stream is terminal
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is terminal
     ]
     with live:
         for handler in handlers:
-            handler.setStream(sys.stderr)  # which prints above the display now
+            handler.setStream(sys.stderr)  # which now prints above the table
         try:
             yield
         finally:
@@ -123,26 +125,27 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
 
 
 def table(streams: list[StreamProgress], now: float, width: int) -> Table:
-    """Return a line a stream, for a terminal of so many columns."""
+    """Return one line per stream, for a terminal of `width` columns."""
     from rich.table import Table  # noqa: PLC0415
 
     lines = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     lines.add_column("stream", no_wrap=True)
     lines.add_column("up to (UTC)", no_wrap=True)
-    for figure in ("messages", "/s", "left", "pace"):
-        lines.add_column(figure, justify="right", no_wrap=True)
-    has_bars = width >= _WIDTH_WITH_BARS
+    for name in ("messages", "/s", "left", "limited"):
+        lines.add_column(name, justify="right", no_wrap=True)
+    has_bars = width >= _MIN_WIDTH_WITH_BARS
     if has_bars:
         lines.add_column()
-    for it in streams:
+    for stream in streams:
+        left = "done" if stream.ended is not None else format_time_left(stream.seconds_left(now))
         lines.add_row(
-            it.name,
-            reached(it),
-            f"{it.messages:,}",
-            f"{it.rate(now):,.0f}",
-            it.outcome or ("done" if it.ended is not None else time_left(it.seconds_left(now))),
-            f"{it.paced:.0f}s",
-            *([_bar(it)] if has_bars else []),
+            stream.name,
+            format_reached(stream),
+            f"{stream.messages:,}",
+            f"{stream.rate(now):,.0f}",
+            stream.outcome or left,
+            f"{stream.throttled_seconds:.0f}s",
+            *([_bar(stream)] if has_bars else []),
         )
     return lines
 
@@ -155,7 +158,7 @@ def _bar(progress: StreamProgress) -> ProgressBar:
         planned or 1.0,
         progress.covered.total_seconds() if planned else 1.0,
         width=20,
-        # Colours that the simplest terminals have too: there, the usual ones look alike.
+        # Colours that even simple terminals distinguish.
         style="bright_black",
         complete_style="cyan",
         finished_style="green",

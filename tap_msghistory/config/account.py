@@ -1,84 +1,92 @@
-"""One account's access to the vendors: its settings, and a client a credential."""
+"""One account's access to the vendors: its settings, and one client per credential."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_msghistory.config.settings import Settings
 from tap_msghistory.http.client import Client
-from tap_msghistory.http.connections import basic
-from tap_msghistory.http.rate_limiter import Pace
-from tap_msghistory.vendors.edna import EdnaHistory
-from tap_msghistory.vendors.partner_gateway import PartnerGatewayHistory
+from tap_msghistory.http.rate_limiter import RateLimiter
+from tap_msghistory.http.request import ErrorRule
 
-if TYPE_CHECKING:
-    from tap_msghistory.reading.endpoint import HistoryApi
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vendor:
+    """How to send requests to a vendor with the credentials of a config. Names of settings are strings."""
+
+    name: str  #: for log lines and errors
+    base_url_setting: str
+    #: Alternative credentials, each a set of settings that belong together.
+    credential_settings: tuple[tuple[str, ...], ...]
+    headers: Callable[[Config], Mapping[str, str]]  #: returns the headers with the credentials
+    error_rules: tuple[ErrorRule, ...]  #: the first rule that matches an error applies
+    per_second_setting: str
+    per_minute_setting: str | None = None
+
+    def is_configured(self, config: Config) -> bool:
+        """Return whether the config has a credential."""
+        return any(names[0] in config for names in self.credential_settings)
+
+    def base_url(self, config: Config) -> str:
+        """Return the base URL without a trailing slash."""
+        return str(config[self.base_url_setting]).rstrip("/")
+
+    def credential(self, config: Config) -> tuple[Any, ...]:
+        """Return a value that is equal for configs with the same credential."""
+        names = (name for names in self.credential_settings for name in names)
+        return (self.base_url(config), *(config.get(name) for name in names))
+
+    @property
+    def required_settings(self) -> str:
+        """The settings of which one set is required, as text."""
+        return ", or ".join(" and ".join(names) for names in self.credential_settings)
 
 
 class Account:
-    """What is read with one config. Nothing is made before it is needed: to discover needs no credentials."""
+    """Access to both vendors with one config. Clients are created on first use: discovery needs none."""
 
-    def __init__(self, config: Mapping[str, Any], sharers: int | None = None) -> None:
-        """Take a config that `tap_msghistory.config.validation` has normalized.
+    def __init__(self, config: Config, shared_by: int | None = None) -> None:
+        """Store a config that has its defaults (see `tap_msghistory.config.validation`).
 
-        `sharers` processes read with its credentials at once (None: this one only).
+        `shared_by` is the number of processes that use the credentials at once; None: only this one.
         """
         self.config = config
-        self._sharers = sharers
+        self._shared_by = shared_by
+        self._clients: dict[Vendor, Client] = {}
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; to be asked for once they have been checked."""
+        """The typed settings; the config must be valid by the time this is first used."""
         return Settings.from_config(self.config)
 
     def limit_retries(self, seconds: float) -> None:
-        """Retry requests for at most `seconds`; to be called before the first request."""
+        """Retry requests for at most `seconds`. Call this before the first request."""
         budget = min(seconds, self.settings.max_retry_seconds)
         self.settings = replace(self.settings, max_retry_seconds=budget)
 
-    @property
-    def has_edna(self) -> bool:
-        """Whether there is a credential for edna."""
-        return "edna_api_key" in self.config
+    def client(self, vendor: Vendor) -> Client:
+        """Return the client for a vendor. All streams of a credential share its rate limiter."""
+        if vendor not in self._clients:
+            self._clients[vendor] = self._new_client(vendor)
+        return self._clients[vendor]
 
-    @property
-    def has_partner_gateway(self) -> bool:
-        """Whether there is a credential for the partner gateway."""
-        return bool({"partner_gateway_api_key", "partner_gateway_username"} & set(self.config))
-
-    @cached_property
-    def edna_client(self) -> Client:
-        """The one client for edna."""
-        credentials = {"x-api-key": self.config["edna_api_key"]}
-        pace = Pace(per_second=self.config.get("edna_requests_per_second"), sharers=self._sharers)
-        return self._client(EdnaHistory, credentials, pace)
-
-    @cached_property
-    def partner_gateway_client(self) -> Client:
-        """The one client for the partner gateway: all that is read with a key shares its rate limit."""
-        config = self.config
-        if key := config.get("partner_gateway_api_key"):
-            credentials = {"X-Api-Key": key}
-        else:
-            username, password = config["partner_gateway_username"], config["partner_gateway_password"]
-            credentials = {"Authorization": basic(username, password)}
-        pace = Pace(
-            per_second=config["partner_gateway_requests_per_second"],
-            per_minute=config["partner_gateway_requests_per_minute"],
-            sharers=self._sharers,
-        )
-        return self._client(PartnerGatewayHistory, credentials, pace)
-
-    def _client(self, api: type[HistoryApi], credentials: Mapping[str, str], pace: Pace) -> Client:
+    def _new_client(self, vendor: Vendor) -> Client:
+        config, settings = self.config, self.settings
         return Client(
-            vendor=api.vendor,
-            credentials=credentials,
-            complaints=api.complaints,
-            pace=pace,
-            connections=max(self.settings.concurrency, self.settings.export_concurrency),
-            timeout=self.settings.request_timeout,
-            max_retry_seconds=self.settings.max_retry_seconds,
+            vendor=vendor.name,
+            credentials=vendor.headers(config),
+            error_rules=vendor.error_rules,
+            rate_limiter=RateLimiter(
+                per_second=config.get(vendor.per_second_setting),
+                per_minute=config.get(vendor.per_minute_setting) if vendor.per_minute_setting else None,
+                shared_by=self._shared_by,
+            ),
+            connections=max(settings.concurrency, settings.export_concurrency),
+            timeout=settings.request_timeout,
+            max_retry_seconds=settings.max_retry_seconds,
         )

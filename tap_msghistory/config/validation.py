@@ -1,6 +1,6 @@
-"""All settings are checked before the first request: what is wrong, in one line a setting.
+"""Checks all settings before the first request: one line per error or warning.
 
-A line names the setting and says what is allowed. It shows no value, as that may be a key or an address.
+A line names the setting and says what is allowed. It contains no value, which may be a key or an address.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tap_msghistory.timestamps import setting_to_duration, setting_to_moment
 
 Config = Mapping[str, Any]
 
-_A_TIME = "an ISO 8601 date or time, such as 2024-01-31 or 2024-01-31T08:00:00+02:00"
-_A_DURATION = "an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as P7D or PT1H"
-_A_KEY = "printable ASCII without spaces around it"
+_A_TIME = "an ISO 8601 date or time, for example 2024-01-31 or 2024-01-31T08:00:00+02:00"
+_A_DURATION = "an ISO 8601 duration in weeks, days, hours, minutes or seconds, for example P7D or PT1H"
+_A_KEY = "printable ASCII without leading or trailing spaces"
 _A_URL = (
-    "an https:// URL without credentials, query or fragment, such as https://example.com/api; as keys are "
-    "sent there, http:// is for loopback only"
+    "an https:// URL without credentials, query or fragment, for example https://example.com/api (http:// is "
+    "only allowed for loopback, because keys are sent there)"
 )
 _TYPE_WORDS = {
     "string": "a string",
@@ -37,13 +37,13 @@ _TYPE_WORDS = {
 }
 
 
-def normalized(config: Config, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `config` with defaults, without empty values, and with numbers that came as text.
+def with_defaults(config: Config, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` with defaults, without empty values, and with numbers instead of numeric text.
 
-    Environment variables hold only text, and there an unset variable is often an empty one.
+    Environment variables only contain text, and an unset setting is often an empty variable.
     """
     properties = schema["properties"]
-    filled = {name: it["default"] for name, it in properties.items() if "default" in it}
+    filled = {name: setting["default"] for name, setting in properties.items() if "default" in setting}
     filled |= {name: value for name, value in config.items() if value not in (None, "")}
     for name, value in filled.items():
         types = properties.get(name, {}).get("type", ())
@@ -52,44 +52,44 @@ def normalized(config: Config, schema: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def problems(config: Config, schema: Mapping[str, Any]) -> list[str]:
-    """Return a line for each setting that must be mended."""
-    broken = dict(_schema_problems(config, schema))
-    for name, problem in _value_problems(config):
-        broken.setdefault(name, problem)
-    if not broken:
-        broken.update(_combination_problems(config))
-    return [f"Setting {name} {problem}" for name, problem in broken.items()]
+def errors(config: Config, schema: Mapping[str, Any]) -> list[str]:
+    """Return one line per invalid setting."""
+    invalid = dict(_schema_errors(config, schema))
+    for name, error in _value_errors(config):
+        invalid.setdefault(name, error)
+    if not invalid:
+        invalid.update(_combination_errors(config))
+    return [f"Setting {name} {error}" for name, error in invalid.items()]
 
 
-def oddities(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each thing that may be meant, but rather is a mistake."""
+def warnings(config: Config, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per valid but suspicious setting."""
     known = schema["properties"]
     for name in config:
         if name not in known:
-            yield f"Setting {name} is not known and has no effect{hint(name, known)}"
+            yield f"Setting {name} is unknown and has no effect{hint(name, known)}"
     unknown = sorted(set(config.get("edna_channel_types", ())) - set(KNOWN_CHANNEL_TYPES))
     if unknown:
         yield (
-            f"Setting edna_channel_types has channels that edna's pages do not show: "
-            f"{', '.join(unknown)}; they are sent as they are"
+            f"Setting edna_channel_types has channels that edna does not document: {', '.join(unknown)}; "
+            "they are sent unchanged"
         )
     if config.get("partner_gateway_status"):
         yield (
             "Setting partner_gateway_status: a status that changes while pages are read moves messages "
-            "between pages, so that some may be missed"
+            "between pages, and some may be missed"
         )
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return the end of a line about a name that is not known: what may have been meant, or nothing."""
-    import difflib  # noqa: PLC0415 - a fifteenth of a start, and hardly ever needed
+    """Return a suggestion for an unknown name as the end of a line, or an empty string."""
+    import difflib  # noqa: PLC0415 - a fifteenth of the startup time, and rarely needed
 
-    close = difflib.get_close_matches(name, [it for it in known if it != name], n=1)
+    close = difflib.get_close_matches(name, [other for other in known if other != name], n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _schema_problems(config: Config, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _schema_errors(config: Config, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
         if not error.absolute_path:
             for name in error.validator_value:
@@ -101,7 +101,7 @@ def _schema_problems(config: Config, schema: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _requirement(declaration: Mapping[str, Any]) -> str:
-    type_ = next(it for it in declaration["type"] if it != "null")
+    type_ = next(type_ for type_ in declaration["type"] if type_ != "null")
     words = _TYPE_WORDS[type_]
     if "enum" in declaration:
         return f"one of {', '.join(declaration['enum'])}"
@@ -117,15 +117,15 @@ def _requirement(declaration: Mapping[str, Any]) -> str:
     return words
 
 
-def _value_problems(config: Config) -> Iterator[tuple[str, str]]:
-    """Check what JSON Schema cannot, each value by itself."""
+def _value_errors(config: Config) -> Iterator[tuple[str, str]]:
+    """Check single values beyond the JSON Schema."""
     for name, (accepts, requirement) in _VALUE_CHECKS.items():
         if name in config and not accepts(config[name]):
             yield name, f"must be {requirement}"
 
 
-def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
-    """Check values, each right by itself, against each other."""
+def _combination_errors(config: Config) -> Iterator[tuple[str, str]]:
+    """Check valid values against each other."""
     if not {"edna_api_key", "partner_gateway_api_key", "partner_gateway_username"} & set(config):
         yield (
             "edna_api_key",
@@ -141,21 +141,21 @@ def _combination_problems(config: Config) -> Iterator[tuple[str, str]]:
     if config.get("edna_traffic_types") and config.get("edna_direction") == "IN":
         yield (
             "edna_traffic_types",
-            "must not be set with edna_direction IN: only outgoing messages have one",
+            "cannot be combined with edna_direction IN: only outgoing messages have a traffic type",
         )
-    for name, needed in (
+    for name, given in (
         ("edna_direction", "edna_message_id"),
         ("edna_subscriber_type", "edna_subscriber_address"),
         ("edna_subscriber_address", "edna_subscriber_type"),
         ("partner_gateway_password", "partner_gateway_username"),
         ("partner_gateway_username", "partner_gateway_password"),
     ):
-        if needed in config and name not in config:
-            yield name, f"must be set, as {needed} is"
+        if given in config and name not in config:
+            yield name, f"is required when {given} is set"
 
 
 def _is_base_url(url: Any) -> bool:
-    """Whether keys can be sent there."""
+    """Return whether keys can be sent to a URL."""
     text = str(url)
     if text != text.strip() or not is_private_url(text):
         return False
@@ -164,7 +164,7 @@ def _is_base_url(url: Any) -> bool:
 
 
 def is_private_url(url: str) -> bool:
-    """Return whether nobody on the way sees what is sent to a URL: over TLS, or to this machine."""
+    """Return whether requests to a URL are private: encrypted by TLS, or to this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -183,20 +183,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _reads(read: Callable[[Any], Any], value: Any) -> bool:
+def _is_readable(read: Callable[[Any], Any], value: Any) -> bool:
     try:
         read(value)
-    except Exception:  # noqa: BLE001 - whatever the reader dislikes, the setting is to be mended
+    except Exception:  # noqa: BLE001 - any error means that the value is not valid
         return False
     return True
 
 
 def _is_moment(value: Any) -> bool:
-    return _reads(setting_to_moment, value)
+    return _is_readable(setting_to_moment, value)
 
 
 def _is_duration(value: Any) -> bool:
-    return _reads(setting_to_duration, value)
+    return _is_readable(setting_to_duration, value)
 
 
 def _is_ages(value: Any) -> bool:
@@ -206,12 +206,12 @@ def _is_ages(value: Any) -> bool:
 
 
 def _is_key(value: Any) -> bool:
-    """Whether it can be a header's value: no line break that came along from a file, say."""
+    """Return whether a value can be sent in a header; a line break from a file, for example, cannot."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
 def _is_time_zone(value: Any) -> bool:
-    return _reads(ZoneInfo, value)
+    return _is_readable(ZoneInfo, value)
 
 
 def _as_number(text: str) -> float | str:
@@ -239,6 +239,6 @@ _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "partner_gateway_api_key": (_is_key, _A_KEY),
     "partner_gateway_base_url": (_is_base_url, _A_URL),
     # Hashed with an empty salt, phone numbers could be guessed.
-    "stream_map_config": (_has_no_empty_value, "an object without empty values, as of a salt"),
-    "assume_timezone": (_is_time_zone, "an IANA time zone, such as UTC or Europe/Rome"),
+    "stream_map_config": (_has_no_empty_value, "an object without empty values, for example of a salt"),
+    "assume_timezone": (_is_time_zone, "an IANA time zone, for example UTC or Europe/Rome"),
 }

@@ -1,4 +1,4 @@
-"""Character sets that responses declare."""
+"""Charsets that responses declare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s"';]+)""", re.IGNORECASE)
 
 
 def charset_of(headers: Mapping[str, str]) -> str | None:
-    """Return the codec of a declared charset; None if none is declared, or none that Python knows."""
+    """Return the codec of the declared charset; None if none is declared or Python does not know it."""
     found = _CHARSET.search(headers.get("Content-Type", ""))
     try:
         codec = codecs.lookup(found[1]) if found else None

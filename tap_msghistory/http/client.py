@@ -1,4 +1,4 @@
-"""One credential's HTTP: connections, a pace, retries. Used by many threads at once."""
+"""HTTP with one credential: connections, rate limits, retries."""
 
 from __future__ import annotations
 
@@ -12,43 +12,48 @@ from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
+from urllib3 import BaseHTTPResponse
 
 from tap_msghistory import timestamps
-from tap_msghistory.errors import ApiError, UnclearError, UnexpectedAnswerError
+from tap_msghistory.errors import AmbiguousOutcomeError, ApiError, UnexpectedResponseError
 from tap_msghistory.http import retries
 from tap_msghistory.http.connections import headers, pool_for
-from tap_msghistory.http.rate_limiter import Pace
-from tap_msghistory.http.retries import Answer, Retry, Stop, Use, budget_left, delay, judge
-from tap_msghistory.reading.endpoint import Complaint, Request
-from tap_msghistory.stats import Effort
+from tap_msghistory.http.rate_limiter import RateLimiter
+from tap_msghistory.http.request import ErrorRule, Request
+from tap_msghistory.http.retries import Fail, Retry, Success
+from tap_msghistory.stats import WindowStats
 
 T = TypeVar("T")
 logger = logging.getLogger("tap-msghistory.client")
 
-_LARGEST_SKEW = timedelta(minutes=5)
-#: Seconds for which limits per minute may hold requests back, whatever the budget for retries.
-_LONGEST_PERIOD = 60.0
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
+#: Rate limits may delay a request for this many seconds even if the retry budget is smaller.
+_MAX_PERIOD = 60.0
 
 
 class Client:
-    """Sends requests with one credential, at one pace, until each is answered or its budget is spent."""
+    """Sends requests until each succeeds or its retry budget is spent. Used by many threads at once."""
 
     def __init__(
         self,
         *,
         vendor: str,
         credentials: Mapping[str, str],
-        complaints: tuple[Complaint, ...],
-        pace: Pace,
+        error_rules: tuple[ErrorRule, ...],
+        rate_limiter: RateLimiter,
         connections: int,
         timeout: float,
         max_retry_seconds: float,
     ) -> None:
-        """Open no connection yet. `credentials` are headers; the timeouts are in seconds."""
+        """Store the configuration; connections are opened by the first request.
+
+        `credentials` are headers. `vendor` is a name for log lines and errors. `timeout` (seconds) applies
+        to connecting and to each wait for data.
+        """
         self._vendor = vendor
         self._headers = {**headers("application/json"), **credentials}
-        self._complaints = complaints
-        self._pace = pace
+        self._error_rules = error_rules
+        self._rate_limiter = rate_limiter
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
         self._connections = connections
@@ -57,103 +62,107 @@ class Client:
 
     @property
     def requests_per_second(self) -> float | None:
-        """At most so many are sent for long; None if there is no limit."""
-        return self._pace.per_second
+        """The sustained rate that the limits allow; None: unlimited."""
+        return self._rate_limiter.per_second
 
     @property
-    def most_sharers(self) -> int | None:
-        """Among how many processes the credential's limits can be divided; None: among any number."""
-        return self._pace.most_sharers
+    def max_processes(self) -> int | None:
+        """The number of processes among which the limits can be divided; None: any number."""
+        return self._rate_limiter.max_processes
 
-    def send(self, request: Request, parse: Callable[[Answer], T], effort: Effort) -> T:
-        """Return what `parse` makes of the response.
+    def send(self, request: Request, parse: Callable[[BaseHTTPResponse], T], stats: WindowStats) -> T:
+        """Return what `parse` makes of the successful response.
 
-        Raises `ApiError` where no further try can help or a budget is spent, and at once when `effort` is
-        stopped while it waits; `UnclearError` where a request that is not repeatable may have had its effect.
+        Raises `ApiError` if no retry can help, if a budget is spent, or if `stats.cancelled` is set during a
+        wait. Raises `AmbiguousOutcomeError` if a request that is not repeatable may have had its effect.
         """
         started = None
-        tries = 0
+        attempts = 0
         accounted = 0.0
         was_suspended = False
         while True:
-            self._wait_for_pace(effort)
-            tries += 1
-            effort.requests += 1
-            effort.retries += tries > 1
+            self._wait_for_rate_limit(stats)
+            attempts += 1
+            stats.requests += 1
+            stats.retries += attempts > 1
             sent_at = time.monotonic()
             started = started or sent_at
             accounted += self._timeout
-            outcome, result = self._try(request, parse)
-            if isinstance(outcome, Use):
-                self._pace.speed_up()
-                return result[0]
-            if isinstance(outcome, Stop):
-                raise ApiError(f"{self._vendor}: {outcome.why}", outcome.status)
-            if not (request.is_repeatable or outcome.is_refusal):
-                raise UnclearError(f"{self._vendor}: {outcome.why}")
-            wait = delay(tries, outcome.not_before)
-            if outcome.is_too_much:
-                wait = self._pace.slow_down(sent_at, wait)
+            outcome = self._attempt(request, parse)
+            if isinstance(outcome, Fail):
+                raise ApiError(f"{self._vendor}: {outcome.reason}", outcome.status)
+            if not isinstance(outcome, Retry):
+                self._rate_limiter.speed_up()
+                return outcome
+            if not (request.is_repeatable or outcome.without_effect):
+                raise AmbiguousOutcomeError(f"{self._vendor}: {outcome.reason}")
+            wait = retries.backoff_delay(attempts, outcome.retry_after)
+            if outcome.rate_limited:
+                wait = self._rate_limiter.slow_down(sent_at, wait)
             elapsed = time.monotonic() - started
             if not was_suspended and retries.was_suspended(elapsed, accounted, self._max_retry_seconds):
                 was_suspended = True
                 logger.warning(
-                    "%s: %s; trying once more, as this process was suspended", self._vendor, outcome.why
+                    "%s: %s; this process was suspended, so the request is retried once more",
+                    self._vendor,
+                    outcome.reason,
                 )
                 continue
-            if not budget_left(tries, elapsed + wait, self._max_retry_seconds):
+            if not retries.within_retry_budget(attempts, elapsed + wait, self._max_retry_seconds):
                 raise ApiError(
-                    f"{self._vendor}: {outcome.why}; gave up after {tries} tries in {elapsed:.0f} s, as "
-                    f"another in {wait:.0f} s would be beyond max_retry_seconds "
-                    f"({self._max_retry_seconds:g}) or the limit of tries"
+                    f"{self._vendor}: {outcome.reason}; gave up after {attempts} attempts in {elapsed:.0f} "
+                    f"s; the next retry, in {wait:.0f} s, would exceed max_retry_seconds "
+                    f"({self._max_retry_seconds:g}) or the limit of {retries.MAX_ATTEMPTS} attempts"
                 )
-            logger.warning("%s: %s; asking again in %.1f s", self._vendor, outcome.why, wait)
+            logger.warning("%s: %s; retrying in %.1f s", self._vendor, outcome.reason, wait)
             accounted += wait
-            self.pause(wait, effort)
+            self.pause(wait, stats)
 
     def now(self) -> datetime:
-        """Return the current time; the server's, if this machine's clock is far ahead of it."""
+        """Return the current time; the server's if this machine's clock is far ahead of it."""
         return timestamps.now() - self._clock_ahead
 
-    def pause(self, seconds: float, effort: Effort) -> None:
-        """Wait. Raises `ApiError` at once when `effort` is stopped."""
-        if effort.stop.wait(seconds):
+    def pause(self, seconds: float, stats: WindowStats) -> None:
+        """Wait. Raises `ApiError` as soon as `stats.cancelled` is set."""
+        if stats.cancelled.wait(seconds):
             raise ApiError(f"{self._vendor}: stopped while waiting")
 
-    def _try(
-        self, request: Request, parse: Callable[[Answer], T]
-    ) -> tuple[Use | Retry | Stop, tuple[T, ...]]:
-        """Send once. The second item holds the result, and only beside `Use`."""
+    def _attempt(self, request: Request, parse: Callable[[BaseHTTPResponse], T]) -> T | Retry | Fail:
+        """Send a request once, and parse a successful response."""
         try:
-            answer = self._exchange(request)
-            self._note_headers(answer)
-            verdict = judge(answer, self._complaints, datetime.now(timezone.utc), request.success)
-            return verdict, (parse(answer),) if isinstance(verdict, Use) else ()
-        except UnexpectedAnswerError as error:
-            return Retry(f"a successful answer, but {error}"), ()
+            response = self._exchange(request)
+            self._read_headers(response)
+            outcome = retries.classify_response(
+                response, self._error_rules, datetime.now(timezone.utc), request.success
+            )
+            return parse(response) if isinstance(outcome, Success) else outcome
+        except UnexpectedResponseError as error:
+            return Retry(f"a successful response, but {error}")
         except urllib3.exceptions.LocationValueError:
-            return Stop("the base URL, or that of a proxy (HTTPS_PROXY in the environment), is none"), ()
+            return Fail("the base URL or the proxy URL (HTTPS_PROXY in the environment) is not valid")
         except urllib3.exceptions.HTTPError as error:
             host = urlsplit(request.url).netloc
-            if any(isinstance(it, ssl.SSLCertVerificationError) for it in _causes(error)):
-                return Stop(
-                    f"the TLS certificate of {host} is not trusted: check the base URL, and SSL_CERT_FILE in "
-                    "the environment, where a certificate authority of your own can be named"
-                ), ()
-            # The errors' texts may hold what was asked for; their names say enough.
-            names = " < ".join(dict.fromkeys(type(it).__name__ for it in _causes(error)))
-            return Retry(f"no whole answer from {host} ({names}); if that goes on, check the base URL"), ()
+            causes = [*_causes(error)]
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+                return Fail(
+                    f"the TLS certificate of {host} is not trusted: check the base URL. If your network uses "
+                    "its own certificate authority, set SSL_CERT_FILE in the environment"
+                )
+            # The text of these errors can contain the request. Their names are enough.
+            names = " < ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
+            return Retry(f"no complete response from {host} ({names}); check the base URL if this persists")
 
-    def _note_headers(self, answer: Answer) -> None:
-        """Learn how many requests are left, and what time it is there."""
-        headers = answer.headers
-        if (allowance := retries.allowance(headers, datetime.now(timezone.utc))) is not None:
-            self._pace.note_remaining(*allowance)
+    def _read_headers(self, response: BaseHTTPResponse) -> None:
+        """Take the remaining requests and the server's time from the headers."""
+        headers, now = response.headers, datetime.now(timezone.utc)
+        if (remaining := retries.remaining_requests(headers, now)) is not None:
+            self._rate_limiter.note_remaining(*remaining)
+        # A cached response has the time of when it was stored.
         date = None if headers.get("Age", "0") != "0" else retries.http_date(headers.get("Date", ""))
-        if answer.status >= HTTPStatus.BAD_REQUEST or date is None:
+        if response.status >= HTTPStatus.BAD_REQUEST or date is None:
             return
         ahead = datetime.now(timezone.utc) - date
-        if ahead <= _LARGEST_SKEW:
+        if ahead <= _MAX_CLOCK_SKEW:
             self._clock_ahead = timedelta(0)
         elif not self._clock_ahead:
             self._clock_ahead = ahead
@@ -164,38 +173,37 @@ class Client:
                 self._vendor,
             )
 
-    def _exchange(self, request: Request) -> Answer:
+    def _exchange(self, request: Request) -> BaseHTTPResponse:
         if self._pool is None:
             self._pool = pool_for(request.url, self._connections)
-        response = self._pool.request(
+        return self._pool.request(
             request.method,
             f"{request.url}?{urlencode(request.params)}" if request.params else request.url,
             json=request.json,
             headers=self._headers,
             timeout=self._timeout,
-            redirect=False,  # it could take the key along to another host
+            redirect=False,  # a redirect could send the key to another host
             retries=False,
         )
-        return Answer(response.status, response.headers, response.data)
 
-    def _wait_for_pace(self, effort: Effort) -> None:
-        while wait := self._pace.reserve():
-            if wait > max(self._max_retry_seconds, _LONGEST_PERIOD):
+    def _wait_for_rate_limit(self, stats: WindowStats) -> None:
+        while wait := self._rate_limiter.reserve():
+            if wait > max(self._max_retry_seconds, _MAX_PERIOD):
                 raise ApiError(
-                    f"{self._vendor}: no request may be sent for {wait:.0f} s, which is beyond "
+                    f"{self._vendor}: the rate limit allows no request for {wait:.0f} s, which exceeds "
                     f"max_retry_seconds ({self._max_retry_seconds:g})"
                 )
-            effort.paced += wait
-            self.pause(wait, effort)
+            stats.throttled_seconds += wait
+            self.pause(wait, stats)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it wraps, outermost first; urllib3 wraps in `reason` and in `args`."""
+    """Yield an error and the errors it wraps, outermost first; urllib3 wraps in `reason` and in `args`."""
     seen: list[BaseException] = []
-    todo: list[object] = [error]
-    while todo:
-        it = todo.pop(0)
-        if isinstance(it, BaseException) and it not in seen:
-            seen.append(it)
-            yield it
-            todo += [getattr(it, "reason", None), *it.args, it.__cause__]
+    queue: list[object] = [error]
+    while queue:
+        cause = queue.pop(0)
+        if isinstance(cause, BaseException) and cause not in seen:
+            seen.append(cause)
+            yield cause
+            queue += [getattr(cause, "reason", None), *cause.args, cause.__cause__]

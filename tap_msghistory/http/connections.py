@@ -1,4 +1,4 @@
-"""Connections to a host, by the proxy and with the certificates that the environment names."""
+"""Connections to a host, with the proxy and the certificates that the environment configures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tap_msghistory.errors import ApiError
 
 
 def pool_for(url: str, connections: int) -> urllib3.PoolManager:
-    """Return a pool that keeps up to so many connections to the host of `url`; it opens none yet.
+    """Return a pool of at most `connections` connections to the host of `url`; none is opened yet.
 
-    requests knows what the environment wants. What it does besides for each request takes as long as urllib3
-    does, so that is used by itself. Raises `ApiError` where there are no certificates, and urllib3's
-    `LocationValueError` where the URL of a proxy is none.
+    `requests` interprets the environment. Sending through it would double the CPU time of a request, so
+    urllib3 is used directly. Raises `ApiError` if no certificates are found, and urllib3's
+    `LocationValueError` if the proxy URL is not valid.
     """
     if urlsplit(url).scheme == "http":
-        # Only loopback is asked without TLS: not by way of another machine.
+        # Only loopback is contacted without TLS, and never through a proxy.
         return urllib3.PoolManager(maxsize=connections)
     trust = _trust()
     proxy = select_proxy(url, get_environ_proxies(url))
@@ -46,30 +46,29 @@ def pool_for(url: str, connections: int) -> urllib3.PoolManager:
 
 
 def headers(accept: str) -> dict[str, str]:
-    """Return what goes along with every request."""
+    """Return the headers of every request."""
     user_agent = f"tap-msghistory/{version('tap-msghistory')}"
     return {"User-Agent": user_agent, "Accept": accept, "Accept-Encoding": "gzip, deflate"}
 
 
 def basic(username: str, password: str) -> str:
-    """Return the value of an `Authorization` header. In UTF-8: not every password is Latin-1."""
+    """Return the value of an `Authorization` header, encoded in UTF-8: not every password is Latin-1."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _trust() -> dict[str, Any]:
-    """Return whose certificates are trusted, as urllib3 names it: requests' variables go before OpenSSL's."""
+    """Return urllib3's arguments for trusted certificates. The variables of requests precede OpenSSL's."""
     variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     path = next(filter(None, map(os.environ.get, variables)), DEFAULT_CA_BUNDLE_PATH)
     is_directory = Path(path).is_dir()
     try:
-        # Only to see that there are some. Each connection loads them by itself: a context that threads share
-        # may crash (https://github.com/python/cpython/issues/141012).
+        # Only checks that they can be loaded. Each connection loads its own: a context shared by threads can
+        # crash (https://github.com/python/cpython/issues/141012).
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
             **{"capath" if is_directory else "cafile": path}
         )
     except OSError as error:
         raise ApiError(
-            f"{path} holds no certificates: check {variables[0]}, {variables[1]} and {variables[2]} in the "
-            "environment"
+            f"{path} contains no certificates: check {', '.join(variables)} in the environment"
         ) from error
     return {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if is_directory else "ca_certs": path}

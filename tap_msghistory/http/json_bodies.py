@@ -1,7 +1,7 @@
-"""Reads JSON bodies, including ones that strict JSON parsers or targets refuse.
+"""Reads JSON bodies, including bodies that strict parsers or targets reject.
 
-A charset other than UTF-8 is honoured. Bytes that are not text, halves of surrogate pairs and U+0000, which
-no PostgreSQL can store, are replaced by U+FFFD. A row that no parser can read does not hold back the others.
+Charsets other than UTF-8 are supported. Invalid bytes, lone surrogates and U+0000, which PostgreSQL cannot
+store, are replaced by U+FFFD. A row that cannot be parsed does not affect the other rows.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from urllib3 import BaseHTTPResponse
 
-from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.errors import UnexpectedResponseError
 from tap_msghistory.http.charsets import charset_of
-from tap_msghistory.http.retries import Answer
 
 REPLACEMENT = "\ufffd"
-#: Deeper values are not read: encoders, and targets behind them, recurse too.
+#: Deeper values are rejected: encoders and targets are recursive too.
 MAX_DEPTH = 100
 _NUL = b"\\u0000"
-#: So many bytes can be searched for `_NUL` while one part between backslashes is looked at.
-_BYTES_A_PART = 200
+#: Number of bytes that can be searched for `_NUL` in the time that one part between backslashes takes.
+_BYTES_PER_PART = 200
 _NOT_JSON = "the body is not JSON"
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A row that cannot be read: its JSON text, and why."""
+    """A row that cannot be parsed: its JSON text and the reason."""
 
     text: str
     reason: str
@@ -41,37 +41,37 @@ class _TooDeepError(ValueError):
 
 
 class _TooLongError(ValueError):
-    """An integer has more digits than Python reads."""
+    """An integer has more digits than Python parses."""
 
 
-def is_clean(response: Answer) -> bool:
-    """Return whether a body is declared as UTF-8 (or not at all) and contains no U+0000."""
-    return not _has_nul(response.body) and charset_of(response.headers) in (None, "utf-8")
+def is_clean(response: BaseHTTPResponse) -> bool:
+    """Return whether a body is UTF-8 by its headers, or by default, and contains no U+0000."""
+    return not _has_nul(response.data) and charset_of(response.headers) in (None, "utf-8")
 
 
 def _has_nul(body: bytes) -> bool:
-    # To look for single bytes takes a thirtieth of the time. Most bodies have few escapes.
-    if body.count(b"\\") * _BYTES_A_PART > len(body):
+    # Searching for a single byte takes a thirtieth of the time, and most bodies have few escapes.
+    if body.count(b"\\") * _BYTES_PER_PART > len(body):
         return _NUL in body
     return any(part.startswith(b"u0000") for part in body.split(b"\\"))
 
 
-def read(response: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
-    """Return the JSON value of a body. Raises `UnexpectedAnswerError`, whose text quotes nothing of it."""
+def read(response: BaseHTTPResponse, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """Return the JSON value of a body. Raises `UnexpectedResponseError`, which does not quote the body."""
     if is_clean(response):
         try:
-            return decoder.decode(response.body)
+            return decoder.decode(response.data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # half an emoji, cut off with the rest of an SMS, must not hold back a thousand messages
+            pass  # half an emoji at the end of an SMS must not affect a thousand other messages
     text, _ = _text_of(response)
     return _convert(_Reader().read(text), decoder.type)
 
 
-def read_rows(response: Answer, decoder: msgspec.json.Decoder[Any], array: str) -> tuple[Any, int]:
-    """Return the value of a page's body, and how many characters were replaced.
+def read_rows(response: BaseHTTPResponse, decoder: msgspec.json.Decoder[Any], array: str) -> tuple[Any, int]:
+    """Return the value of a page's body, and the number of replaced characters.
 
-    Rows that cannot be read are `Unreadable`; they are the elements of the body itself or of its member
-    `array`. Raises `UnexpectedAnswerError`.
+    Rows are the elements of the body itself or of its member `array`. Rows that cannot be parsed are
+    `Unreadable`. Raises `UnexpectedResponseError`.
     """
     text, replaced = _text_of(response)
     reader = _Reader()
@@ -91,8 +91,8 @@ def is_too_deep(value: Any, levels: int = MAX_DEPTH) -> bool:
     return levels == 0 or any(is_too_deep(item, levels - 1) for item in items)
 
 
-def _text_of(response: Answer) -> tuple[str, int]:
-    body, charset = response.body, charset_of(response.headers) or "utf-8"
+def _text_of(response: BaseHTTPResponse) -> tuple[str, int]:
+    body, charset = response.data, charset_of(response.headers) or "utf-8"
     if charset == "utf-8":
         text = body.decode("utf-8-sig", errors="replace")
         return text, text.count(REPLACEMENT) - body.count(REPLACEMENT.encode())
@@ -104,24 +104,24 @@ def _convert(value: Any, type_: Any) -> Any:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise UnexpectedAnswerError("the body is not a page of messages") from error
+        raise UnexpectedResponseError("the body is not a page of messages") from error
 
 
 class _Reader:
-    """Reads JSON leniently and counts the characters that it replaces."""
+    """Parses JSON leniently and counts the replaced characters."""
 
     def __init__(self) -> None:
         self.replaced = 0
 
     def read(self, text: str) -> Any:
-        """Raise `UnexpectedAnswerError`, and `_TooDeepError`, `_TooLongError` or `RecursionError`."""
+        """Raise `UnexpectedResponseError`, and `_TooDeepError`, `_TooLongError` or `RecursionError`."""
         try:
             value = json.loads(
                 text, parse_constant=str, parse_float=_finite, parse_int=_integer, strict=False
             )
         except json.JSONDecodeError as error:
-            raise UnexpectedAnswerError(_NOT_JSON) from error
-        return self._clean(value, MAX_DEPTH + 2)  # rows are within an array, within an object
+            raise UnexpectedResponseError(_NOT_JSON) from error
+        return self._clean(value, MAX_DEPTH + 2)  # rows are in an array, which may be in an object
 
     def _clean(self, value: Any, levels: int) -> Any:
         if isinstance(value, str):
@@ -135,7 +135,7 @@ class _Reader:
         return value
 
     def _clean_text(self, text: str) -> str:
-        """Replace U+0000, which targets refuse, and lone surrogates, which no UTF-8 can hold."""
+        """Replace U+0000, which targets reject, and lone surrogates, which UTF-8 cannot represent."""
         clean = text.replace("\0", REPLACEMENT)
         clean = clean.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if clean != text:
@@ -144,14 +144,14 @@ class _Reader:
 
 
 def _read_by_row(text: str, array: str, reader: _Reader) -> Any:
-    """Read a body whose rows are the elements of an array, each by itself."""
+    """Parse each row of a body separately."""
     start, end, spans = _elements(text, array)
     rows = [_read_row(text[first:last].strip(), reader) for first, last in spans]
     rest = text[:start] + "[]" + text[end:]
     try:
         value = reader.read(rest)
     except (RecursionError, ValueError) as error:
-        raise UnexpectedAnswerError(_NOT_JSON) from error
+        raise UnexpectedResponseError(_NOT_JSON) from error
     if isinstance(value, dict):
         value[array] = rows
         return value
@@ -168,13 +168,13 @@ def _read_row(text: str, reader: _Reader) -> Any:
 
 
 def _elements(text: str, array: str) -> tuple[int, int, list[tuple[int, int]]]:
-    """Return where the array of rows starts and ends, and where each of its elements does.
+    """Return the start and end of the array of rows, and of each of its elements.
 
-    The array is the whole body, or the member `array` of an object. Raises `UnexpectedAnswerError`.
+    The array is the whole body, or the member `array` of an object. Raises `UnexpectedResponseError`.
     """
     depth = 0
     name: tuple[str, int] = ("", 0)
-    start, first, wanted = -1, 0, -1
+    start, first, array_depth = -1, 0, -1
     spans: list[tuple[int, int]] = []
     for token in _tokens(text):
         symbol = token[0]
@@ -184,17 +184,17 @@ def _elements(text: str, array: str) -> tuple[int, int, list[tuple[int, int]]]:
             depth += 1
             is_member = name[0] == f'"{array}"' and text[name[1] : token.start()].strip() == ":"
             if start < 0 and symbol == "[" and (depth == 1 or (depth == 2 and is_member)):  # noqa: PLR2004
-                start, first, wanted = token.start(), token.end(), depth
-        elif symbol == "," and start >= 0 and depth == wanted:
+                start, first, array_depth = token.start(), token.end(), depth
+        elif symbol == "," and start >= 0 and depth == array_depth:
             spans.append((first, token.start()))
             first = token.end()
         elif symbol in "]}":
-            if start >= 0 and depth == wanted:
+            if start >= 0 and depth == array_depth:
                 if spans or text[first : token.start()].strip():
                     spans.append((first, token.start()))
                 return start, token.end(), spans
             depth -= 1
-    raise UnexpectedAnswerError(_NOT_JSON)
+    raise UnexpectedResponseError(_NOT_JSON)
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:
@@ -202,7 +202,7 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
 
 
 def _finite(literal: str) -> float | str:
-    """Keep a number that no float holds as it was written."""
+    """Return a float, or the text of a number outside its range."""
     number = float(literal)
     return number if math.isfinite(number) else literal
 

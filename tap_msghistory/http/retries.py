@@ -1,4 +1,4 @@
-"""What to do about an answer: use it, wait and ask again, or stop. A pure decision; others wait."""
+"""Decides whether a response is a success, worth a retry, or a failure. Pure: the client does the waiting."""
 
 from __future__ import annotations
 
@@ -13,145 +13,121 @@ from typing import Any
 
 import backoff
 import msgspec
+from urllib3 import BaseHTTPResponse
 
-from tap_msghistory.reading.endpoint import Complaint
+from tap_msghistory.http.request import ErrorRule
 
-#: Tries of one request, the first included: a bound beyond what the other budget, total time (a setting),
-#: lets happen with its default.
-MAX_TRIES = 100
-#: A reset that is given in seconds since 1970.
-_EPOCH = 10.0**9
-_LONGEST_BACKOFF = 60.0  # seconds
-_JITTER = 1.0  # seconds, on top of a wait that the server asks for
-#: A wait that is longer is not meant, or will never be waited for.
-_LONGEST_WAIT = 10.0**9  # seconds
+#: Attempts at one request, including the first. The budget of total time (a setting) usually ends first.
+MAX_ATTEMPTS = 100
+#: A rate limit reset above this is a Unix timestamp, not a duration.
+_MIN_TIMESTAMP = 10.0**9  # seconds
+_MAX_BACKOFF = 60.0  # seconds
+_JITTER = 1.0  # seconds, added to a wait that the server requests
+_MAX_RETRY_AFTER = 10.0**9  # seconds; larger values are treated as this
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, its body whole."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """The answer is a success."""
+class Success:
+    """The response is a success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Ask again, `not_before` seconds from now at the earliest.
+    """Send the request again, `retry_after` seconds from now at the earliest.
 
-    Nobody with the same credential is to ask before either where that `is_too_much` for the server.
+    Other requests with the same credential wait too if `rate_limited`.
     """
 
-    why: str
-    not_before: float = 0.0
-    is_too_much: bool = False
-    is_refusal: bool = False  #: the request had no effect
+    reason: str
+    retry_after: float = 0.0  #: seconds
+    rate_limited: bool = False
+    without_effect: bool = False  #: the server is known not to have processed the request
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """No further try can help."""
+class Fail:
+    """No retry can help."""
 
-    why: str
+    reason: str
     status: int | None = None
 
 
-def judge(
-    answer: Answer,
-    complaints: tuple[Complaint, ...],
+def classify_response(
+    response: BaseHTTPResponse,
+    error_rules: tuple[ErrorRule, ...],
     now: datetime,
     success: frozenset[int] = frozenset({HTTPStatus.OK}),
-) -> Use | Retry | Stop:
-    """Decide by status, headers and the vendor's documented errors."""
-    if answer.status in success:
-        return Use()
-    is_too_many = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-    if is_too_many or answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status >= 500:  # noqa: PLR2004
-        # Only a 429 says that there are too many requests: others make one of them wait.
-        wait = asked_wait(answer, now)
-        return Retry(f"status {answer.status}", wait, is_too_much=is_too_many, is_refusal=is_too_many)
-    if 300 <= answer.status < 400:  # noqa: PLR2004
-        return Stop(f"status {answer.status}, a redirect, is not followed: check the base URL", answer.status)
-    for complaint in complaints:
-        if complaint.status == answer.status and complaint.code.encode() in answer.body:
-            what = f"{answer.status} {complaint.code}".strip()
-            return Stop(f"status {what}: {complaint.advice}", answer.status)
-    return Stop(f"status {answer.status}", answer.status)
+) -> Success | Retry | Fail:
+    """Decide by the status, the headers and the endpoint's documented errors."""
+    status = response.status
+    if status in success:
+        return Success()
+    rate_limited = status == HTTPStatus.TOO_MANY_REQUESTS
+    if rate_limited or status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:  # noqa: PLR2004
+        # Only a 429 concerns all requests with the credential. Other statuses delay this request alone.
+        return Retry(
+            f"status {status}",
+            retry_after_seconds(response, now),
+            rate_limited=rate_limited,
+            without_effect=rate_limited,
+        )
+    if 300 <= status < 400:  # noqa: PLR2004
+        return Fail(f"status {status}: redirects are not followed; check the base URL", status)
+    for rule in error_rules:
+        if rule.status == status and rule.code.encode() in response.data:
+            return Fail(f"status {f'{status} {rule.code}'.strip()}: {rule.advice}", status)
+    return Fail(f"status {status}", status)
 
 
-def asked_wait(answer: Answer, now: datetime) -> float:
-    """Return the seconds that the server asks to wait: `Retry-After` (seconds or a date) or `retryAfter`.
+def retry_after_seconds(response: BaseHTTPResponse, now: datetime) -> float:
+    """Return the wait that a response requests, in seconds: the longest of those given, by default 0.
 
-    `retryAfter` is what the partner gateway's guide on rate limits puts into the body of a 429. The
-    longest counts; 0 where nothing readable is asked for.
+    A response can request it with the header `Retry-After` (seconds or a date), or with `retryAfter` in the
+    body of a 429 (source: the partner gateway's guide on rate limits).
     """
-    wait = max(_header_wait(answer.headers, now), _body_wait(answer.body), 0.0)
-    return min(wait, _LONGEST_WAIT) if math.isfinite(wait) else 0.0
+    wait = max(_header_wait(response.headers, now), _body_wait(response.data), 0.0)
+    return min(wait, _MAX_RETRY_AFTER) if math.isfinite(wait) else 0.0
 
 
-def allowance(headers: Mapping[str, str], now: datetime) -> tuple[float, float, float | None] | None:
-    """Return the requests that are left, their limit, and the seconds until that is reset, if given.
+def remaining_requests(headers: Mapping[str, str], now: datetime) -> tuple[float, float, float | None] | None:
+    """Return the requests left in the current period, their limit, and the seconds until the reset.
 
-    None where a response does not say, or says that there is no limit.
+    The reset is None if it is not given. Returns None if the headers are missing or there is no limit.
     """
     remaining, limit = (_number(headers.get(f"X-RateLimit-{name}")) for name in ("Remaining", "Limit"))
     if remaining is None or limit is None or limit <= 0:
         return None
     reset = _number(headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset"))
-    if reset is not None and reset > _EPOCH:
+    if reset is not None and reset > _MIN_TIMESTAMP:
         reset = max(reset - now.timestamp(), 0.0)
     return remaining, limit, reset
 
 
-def _number(text: str | None) -> float | None:
-    return float(text) if text and _SECONDS.fullmatch(text.strip()) else None
+def backoff_delay(attempts: int, retry_after: float) -> float:
+    """Return the seconds to wait after the given number of attempts: `retry_after` plus jitter.
 
-
-def delay(tries: int, not_before: float) -> float:
-    """Return the seconds to wait after the `tries`-th try: `not_before` plus jitter.
-
-    Where the server asks for no wait, the jitter grows exponentially.
+    Without `retry_after`, the jitter is uniform between 0 and min(2**(attempts - 1), 60).
     """
-    longest = _JITTER if not_before else min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
-    return not_before + backoff.full_jitter(longest)
+    longest = _JITTER if retry_after else min(2.0 ** (attempts - 1), _MAX_BACKOFF)
+    return retry_after + backoff.full_jitter(longest)
 
 
-def budget_left(tries: int, waited_to: float, max_seconds: float) -> bool:
-    """Return whether another try, `waited_to` seconds after the first, is within both budgets."""
-    return tries < MAX_TRIES and waited_to <= max_seconds
+def within_retry_budget(attempts: int, elapsed: float, max_seconds: float) -> bool:
+    """Return whether another attempt, `elapsed` seconds after the first, is within both budgets."""
+    return attempts < MAX_ATTEMPTS and elapsed <= max_seconds
 
 
 def was_suspended(elapsed: float, accounted: float, max_seconds: float) -> bool:
-    """Return whether a process stood still for more than the budget: `accounted` seconds explain less.
+    """Return whether the process stood still for longer than the retry budget, for example asleep.
 
-    `accounted` are waits and, for each try, the longest that it may take.
+    `accounted` is the time that is explained, in seconds: all waits, and the timeout of each attempt.
     """
     return elapsed - accounted > max_seconds
 
 
-def _header_wait(headers: Mapping[str, str], now: datetime) -> float:
-    asked = headers.get("Retry-After", "").strip()
-    # Repeated headers are joined with commas.
-    seconds = [float(part) for part in map(str.strip, asked.split(",")) if _SECONDS.fullmatch(part)]
-    if seconds:
-        return max(seconds)
-    moment = http_date(asked)
-    if moment is None:
-        return 0.0
-    # The server's clock and this one may differ; the longer wait is right by both.
-    clocks = (now, http_date(headers.get("Date", "")) or now)
-    return max((moment - clock).total_seconds() for clock in clocks)
-
-
 def http_date(text: str) -> datetime | None:
-    """Return the moment of an HTTP date; None for anything else."""
+    """Return the time of an HTTP date, in UTC; None for anything else."""
     try:
         moment = parsedate_to_datetime(text).replace(microsecond=0)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
@@ -159,10 +135,28 @@ def http_date(text: str) -> datetime | None:
         return None
 
 
+def _number(text: str | None) -> float | None:
+    return float(text) if text and _SECONDS.fullmatch(text.strip()) else None
+
+
+def _header_wait(headers: Mapping[str, str], now: datetime) -> float:
+    value = headers.get("Retry-After", "").strip()
+    # Repeated headers are joined with commas.
+    seconds = [float(part) for part in map(str.strip, value.split(",")) if _SECONDS.fullmatch(part)]
+    if seconds:
+        return max(seconds)
+    moment = http_date(value)
+    if moment is None:
+        return 0.0
+    # The clocks of the server and of this machine may differ. The longer wait is right by both.
+    clocks = (now, http_date(headers.get("Date", "")) or now)
+    return max((moment - clock).total_seconds() for clock in clocks)
+
+
 def _body_wait(body: bytes) -> float:
     try:
-        answer: Any = msgspec.json.decode(body)
-        return float(answer["retryAfter"])
+        content: Any = msgspec.json.decode(body)
+        return float(content["retryAfter"])
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,

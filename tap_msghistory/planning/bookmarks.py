@@ -1,28 +1,49 @@
-"""How a bookmark stands in a stream's state, from one run to the next."""
+"""Bookmarks: how far a stream has been read, and their form in a Singer state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from tap_msghistory.planning.windows import Bookmark
 from tap_msghistory.timestamps import duration_to_text, from_text, setting_to_duration, to_text
 
 _POSITIONS = ("replication_key_value", "revisited_to")
 
 
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """The progress of a stream: all messages sent up to `read_to` have been read, as of `as_of`.
+
+    `revisited_to` is set only by a run that was stopped during its revisits. It has the send time up to which
+    messages were read again at each age, so that the next run does not repeat these windows.
+    """
+
+    read_to: datetime
+    as_of: datetime
+    revisited_to: Mapping[timedelta, datetime] = field(default_factory=dict)
+    read_from: datetime | None = None  #: the start_date of the first run; None: unknown
+
+    def reached(self, age: timedelta) -> datetime:
+        """Return the send time up to which messages have been read again at `age`."""
+        return self.revisited_to.get(age, self.as_of - age)
+
+
 def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -> Bookmark:
-    """Return the bookmark of a state, which is empty at first. Raises `ValueError` that says what must be."""
+    """Return the bookmark of a stream's state, which is empty at first.
+
+    Raises `ValueError` with a text that says what is wrong.
+    """
     if not state:
         return Bookmark(start_date, start_date, read_from=start_date)
     if not any(name in state for name in _POSITIONS):
         raise ValueError(
-            f"it has none of {', '.join(_POSITIONS)}, so it may be another tap's. To start again from "
-            "start_date, delete it"
+            f"it has neither {' nor '.join(_POSITIONS)}, so it may belong to another tap. To resynchronize "
+            "from start_date, delete the state"
         )
     if state.get("replication_key", replication_key) != replication_key:
-        raise ValueError(f"its replication_key is not {replication_key}, so it may be another tap's")
+        raise ValueError(f"its replication_key is not {replication_key}, so it may belong to another tap")
     try:
         read_to = _moment(state.get("replication_key_value") or to_text(start_date))
         return Bookmark(
@@ -49,7 +70,7 @@ def _moment(text: str) -> datetime:
 
 
 def write(bookmark: Bookmark, replication_key: str, state: MutableMapping[str, Any]) -> None:
-    """Let a state have the bookmark."""
+    """Store the bookmark in a stream's state."""
     state["replication_key"] = replication_key
     state["replication_key_value"] = to_text(bookmark.read_to)
     state["as_of"] = to_text(bookmark.as_of)

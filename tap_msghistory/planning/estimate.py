@@ -1,124 +1,77 @@
-"""What a sync would read, before it does: stretches of send time, why, and about how much that takes.
+"""Estimates what a sync would read, before it does.
 
-How many messages a stretch holds is only known when it has been read. A few places of what is planned are
-sampled, and the rest is taken to be as dense as these.
+The number of messages in a range is known only once it has been read. A few windows of the plan are sampled,
+and the rest is assumed to be equally dense.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tap_msghistory.planning.windows import Window, joined
-from tap_msghistory.reading.window_reader import CAPACITY
-from tap_msghistory.stats import Effort
-from tap_msghistory.streams.base import MessageHistoryStream
-from tap_msghistory.timestamps import to_text
+from tap_msghistory.planning.windows import CAPACITY, Window
 
-#: Places of a stream that are sampled, by one or two small requests each.
+#: Windows that are sampled per stream, with one or two small requests each.
 _SAMPLES = 3
-Row = tuple[str, str, str, str, str, str]
-_HEADER: Row = ("stream", "after", "up to", "why", "requests", "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """A stretch that would be read, and what that takes; None: not known before."""
+class RangeEstimate:
+    """A range that would be read; the estimates are None if the number of messages is unknown."""
 
-    stretch: Window
+    window: Window
     requests: int | None
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a sync would read of a stream."""
+class StreamEstimate:
+    """What a sync would read of one stream."""
 
     stream: str
-    asked: int  #: requests that the forecast has taken
-    expected: list[Expected]
+    requests_sent: int  #: by the estimate itself
+    ranges: list[RangeEstimate]
 
 
-def of(stream: MessageHistoryStream) -> Forecast:
-    """Forecast a stream's sync. Raises `ApiError`."""
-    effort = Effort()
-    planned = joined(stream.planned().windows)
-    began = time.monotonic()
-    density = _density(stream, planned, effort)
-    seconds_a_request = (time.monotonic() - began) / max(effort.requests, 1)
-    expected = [_expected(stream, it, density, seconds_a_request) for it in planned]
-    return Forecast(stream.name, effort.requests, expected)
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """How fast a stream can be read."""
+
+    page_size: int
+    concurrency: int
+    requests_per_second: float | None  #: the rate limit; None: unlimited
+    seconds_per_request: float  #: measured latency
 
 
-def places(planned: Sequence[Window]) -> list[Window]:
-    """Return the windows to sample: the longest parts of what is planned, none longer than a third of it."""
-    longest = sum((it.end - it.start for it in planned), timedelta(0)) / _SAMPLES
+def sample_windows(ranges: Sequence[Window]) -> list[Window]:
+    """Return the windows to sample: the longest parts of the plan, none longer than a third of it."""
+    longest = sum((window.end - window.start for window in ranges), timedelta(0)) / _SAMPLES
     parts: list[Window] = []
-    for stretch in planned:
-        parts += stretch.parts(math.ceil((stretch.end - stretch.start) / longest))
-    return sorted(parts, key=lambda it: it.end - it.start, reverse=True)[:_SAMPLES]
+    for window in ranges:
+        parts += window.parts(math.ceil((window.end - window.start) / longest))
+    return sorted(parts, key=lambda part: part.end - part.start, reverse=True)[:_SAMPLES]
 
 
-def table(forecasts: Sequence[Forecast]) -> str:
-    """Lay forecasts out, a line a stretch."""
-    rows = [_HEADER, *(row for it in forecasts for row in _rows(it)), _total(forecasts)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    asked = sum(it.asked for it in forecasts)
-    return "\n".join([*lines, "", f"Nothing was emitted. Estimated from {asked} small requests."])
-
-
-def _total(forecasts: Sequence[Forecast]) -> Row:
-    expected = [it for forecast in forecasts for it in forecast.expected]
-    requests = sum(it.requests or 0 for it in expected)
-    seconds = sum(it.seconds or 0.0 for it in expected)
-    name = "all that is known" if any(it.requests is None for it in expected) else "all"
-    return (name, "", "", "", *_amounts(requests, seconds))
-
-
-def _amounts(requests: int | None, seconds: float | None) -> tuple[str, str]:
-    """Say how many requests and how much time."""
-    return (
-        "not known" if requests is None else f"about {requests:,}",
-        "not known" if seconds is None else f"about {timedelta(seconds=math.ceil(seconds))}",
-    )
-
-
-def _density(stream: MessageHistoryStream, planned: list[Window], effort: Effort) -> float | None:
-    """Return the messages a second of send time; None where that cannot be asked."""
-    sampled = places(planned)
-    messages = [stream.history.estimate(it, effort) for it in sampled]
-    known = [it for it in messages if it is not None]
+def density(samples: Sequence[tuple[Window, float | None]]) -> float | None:
+    """Return the messages per second of send time; None if no sample has a number of messages."""
+    known = [messages for _, messages in samples if messages is not None]
     if not known:
         return None
-    return sum(known) / sum((it.end - it.start).total_seconds() for it in sampled)
+    return sum(known) / sum((window.end - window.start).total_seconds() for window, _ in samples)
 
 
-def _expected(
-    stream: MessageHistoryStream, stretch: Window, density: float | None, seconds_a_request: float
-) -> Expected:
-    if density is None:
-        return Expected(stretch, None, None)
-    messages = density * (stretch.end - stretch.start).total_seconds()
-    # A request a page, and one that finds out where a window is full.
-    requests = math.ceil(messages / stream.config["page_size"] + messages / CAPACITY) or 1
-    allowed = stream.history.client.requests_per_second
-    at_pace = requests / allowed if allowed else 0.0
-    at_latency = requests * seconds_a_request / stream.config["concurrency"]
-    return Expected(stretch, requests, max(at_pace, at_latency))
-
-
-def _rows(forecast: Forecast) -> list[Row]:
-    return [
-        (
-            forecast.stream,
-            to_text(it.stretch.start),
-            to_text(it.stretch.end),
-            it.stretch.reason.value,
-            *_amounts(it.requests, it.seconds),
-        )
-        for it in forecast.expected
-    ] or [(forecast.stream, "", "", "nothing to read", "", "")]
+def estimate_range(
+    window: Window, messages_per_second: float | None, throughput: Throughput
+) -> RangeEstimate:
+    """Estimate the requests and the time that reading a range takes."""
+    if messages_per_second is None:
+        return RangeEstimate(window, None, None)
+    messages = messages_per_second * (window.end - window.start).total_seconds()
+    # One request per page, and one per window that finds the row at which the window is full.
+    requests = math.ceil(messages / throughput.page_size + messages / CAPACITY) or 1
+    limit = throughput.requests_per_second
+    at_limit = requests / limit if limit else 0.0
+    at_latency = requests * throughput.seconds_per_request / throughput.concurrency
+    return RangeEstimate(window, requests, max(at_limit, at_latency))

@@ -1,8 +1,7 @@
-"""From a response to the rows of a page.
+"""Decodes a response into the rows of a page.
 
-A response whose rows are just as the schema says is decoded and checked in C, straight into the columns.
-Any other (a new field, another spelling, a value of another type) is taken apart row by row; only how long
-that takes differs.
+A response whose rows match the schema exactly is decoded and checked in C, directly into records. Any other
+response (a new field, an alias, a value of another type) is normalized row by row, which takes longer.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
+from urllib3 import BaseHTTPResponse
 
-from tap_msghistory.http import json_bodies as bodies
+from tap_msghistory.http import json_bodies
 from tap_msghistory.http.json_bodies import Unreadable
-from tap_msghistory.http.retries import Answer
-from tap_msghistory.reading.endpoint import HistoryApi, Page
-from tap_msghistory.reading.records import Identity, Rejected, Shaper, record_type
+from tap_msghistory.reading.endpoint import HistoryEndpoint
+from tap_msghistory.reading.records import RecordNormalizer, Rejected, record_type
 
 _NOTHING: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedPage:
-    """A page's rows in the server's order, and how it ends."""
+class Page:
+    """A page of rows in the server's order."""
 
     items: list[Any] = field(default_factory=list)  #: a record (a Struct) or a `Rejected` for each row
-    has_next: bool | None = None  #: None: the server does not say
+    has_next: bool | None = None  #: whether the server announces more rows; None: it does not say
     size: int = 0  #: bytes of the body
-    replaced: int = 0  #: characters that were replaced by U+FFFD
+    replaced: int = 0  #: characters replaced by U+FFFD
 
     @property
     def records(self) -> list[Any]:
@@ -41,80 +40,78 @@ class DecodedPage:
         return [item for item in self.items if type(item) is not Rejected]
 
 
-class _MisfitError(Exception):
-    """A row is not as the schema says."""
+class _MismatchError(Exception):
+    """A row does not match the schema exactly."""
 
 
 class PageDecoder:
-    """Decodes the responses of one series."""
+    """Decodes the responses of one endpoint into records with the columns of `schema`, in its order."""
 
     def __init__(
-        self, *, api: HistoryApi, schema: Mapping[str, Any], shaper: Shaper, identity: Identity
+        self, *, endpoint: HistoryEndpoint, schema: Mapping[str, Any], normalizer: RecordNormalizer
     ) -> None:
-        """Make Structs with the columns of `schema`, in its order."""
-        self._api = api
-        self._shaper = shaper
-        self.sent_at = attrgetter(shaper.sent_at)  #: returns a record's send time
-        times = [name for name, it in schema["properties"].items() if it.get("format") == "date-time"]
+        self._endpoint = endpoint
+        self._normalizer = normalizer
+        times = [name for name, field_ in schema["properties"].items() if field_.get("format") == "date-time"]
         self._times = {name: attrgetter(name) for name in times}
-        self._key = [attrgetter(name) for name in identity.key]
-        # A row's own field of the name extraFields is none that the schema knows: no value fits.
+        self._key = [attrgetter(name) for name in normalizer.primary_keys]
+        # A row with a field named extraFields must not match: the schema does not know that field of the
+        # vendor.
         self._record = record_type(schema, extra_fields=_NOTHING)
-        self._fitting = msgspec.json.Decoder(api.answer_type(self._record))
-        self._any = msgspec.json.Decoder(api.answer_type(Any))
+        self._exact = msgspec.json.Decoder(endpoint.response_type(self._record))
+        self._any = msgspec.json.Decoder(endpoint.response_type(Any))
 
-    def __call__(self, response: Answer) -> DecodedPage:
-        """Decode one response. Raises `UnexpectedAnswerError` where it is no page of messages."""
+    def __call__(self, response: BaseHTTPResponse) -> Page:
+        """Decode a response. Raises `UnexpectedResponseError` if it is not a page of messages."""
         if response.status == HTTPStatus.NO_CONTENT:
-            return DecodedPage(has_next=False)
-        if bodies.is_clean(response):
+            return Page(has_next=False)
+        if json_bodies.is_clean(response):
             try:
-                return self._decode_fitting(response.body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _MisfitError):
+                return self._decode_exact(response.data)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _MismatchError):
                 pass
         return self._decode_any(response)
 
-    def _decode_fitting(self, body: bytes) -> DecodedPage:
-        page = self._api.page(self._fitting.decode(body))
-        rows = page.rows
+    def _decode_exact(self, body: bytes) -> Page:
+        content = self._exact.decode(body)
+        rows = self._endpoint.rows(content)
         for name, value_of in self._times.items():
             texts = [*map(value_of, rows)]
-            moments = self._shaper.moments.column(texts)
-            missing = moments.count(None)
-            if missing and (name == self._shaper.sent_at or missing != texts.count(None)):
-                raise _MisfitError
-            deque(map(setattr, rows, repeat(name), moments), maxlen=0)  # a loop would take twice as long
+            times = self._normalizer.timestamps.column(texts)
+            missing = times.count(None)
+            if missing and (name == self._normalizer.replication_key or missing != texts.count(None)):
+                raise _MismatchError
+            deque(map(setattr, rows, repeat(name), times), maxlen=0)  # a loop would take twice as long
         for value_of in self._key:
             if _has_blank([*map(value_of, rows)]):
-                raise _MisfitError
-        return DecodedPage(rows, page.has_next, len(body))
+                raise _MismatchError
+        return Page(rows, self._endpoint.has_next(content), len(body))
 
-    def _decode_any(self, response: Answer) -> DecodedPage:
-        page, replaced = self._page_of_any(response)
-        items = [*map(self._item, page.rows)]
-        return DecodedPage(items, page.has_next, len(response.body), replaced)
+    def _decode_any(self, response: BaseHTTPResponse) -> Page:
+        content, replaced = self._read_any(response)
+        items = [*map(self._item, self._endpoint.rows(content))]
+        return Page(items, self._endpoint.has_next(content), len(response.data), replaced)
 
-    def _page_of_any(self, response: Answer) -> tuple[Page, int]:
-        """Return a page, and how many characters were replaced in it."""
-        if bodies.is_clean(response):
+    def _read_any(self, response: BaseHTTPResponse) -> tuple[Any, int]:
+        """Return the decoded body, and the number of characters replaced in it."""
+        if json_bodies.is_clean(response):
             try:
-                page = self._api.page(self._any.decode(response.body))
+                content = self._any.decode(response.data)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass
             else:
-                if not any(map(bodies.is_too_deep, page.rows)):
-                    return page, 0
-        answer, replaced = bodies.read_rows(response, self._any, self._api.rows_member)
-        return self._api.page(answer), replaced
+                if not any(map(json_bodies.is_too_deep, self._endpoint.rows(content))):
+                    return content, 0
+        return json_bodies.read_rows(response, self._any, self._endpoint.rows_member)
 
     def _item(self, row: Any) -> Any:
-        """Return the record of a row, or say why there is none."""
+        """Return the record of a row, or a `Rejected` with the reason."""
         if type(row) is Unreadable:
             return Rejected({"json": row.text}, row.reason)
         if type(row) is not dict:
             return Rejected({"json": msgspec.json.encode(row).decode()}, "not an object")
-        shaped = self._shaper(row)
-        return shaped if isinstance(shaped, Rejected) else self._record(**shaped)
+        normalized = self._normalizer(row)
+        return normalized if isinstance(normalized, Rejected) else self._record(**normalized)
 
 
 def _has_blank(values: list[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Many windows at once, handed over in their order."""
+"""Reads several windows at once and returns them in order."""
 
 from __future__ import annotations
 
@@ -9,83 +9,92 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from typing import Generic, TypeVar
 
 from tap_msghistory.planning.windows import Window
-from tap_msghistory.reading.window_reader import TooManyError
-from tap_msghistory.stats import Effort
+from tap_msghistory.reading.batches import WindowContents
+from tap_msghistory.stats import WindowStats
 
-T = TypeVar("T")
-Read = Callable[[Window, Callable[[], None], Effort], T]
+ReadWindow = Callable[[Window, Callable[[], None], WindowStats], WindowContents]
 _IDLE_SECONDS = 1.0
 
 
-def read_in_order(
-    windows: Iterable[Window],
-    read: Read[T],
-    workers: int,
-    *,
-    begin_effort: Callable[[threading.Event], Effort],
-    idle: Callable[[], None],
-) -> Iterator[T]:
-    """Yield the windows' batches in the windows' order, reading up to `workers` of them at once.
+class WindowSplitRequired(Exception):  # noqa: N818 - not an error: reading continues with the parts
+    """A window has too many messages; its parts are read instead."""
 
-    Finished windows wait for their turn and count among the `workers`, as does the one that the caller
-    works on, so that what is in memory is bounded by them and not by the history. A window that turns out
-    too full gives its place to its parts. While there is nothing to yield, `idle` is called about once a
-    second. `begin_effort` makes what goes along with a window. Raises what `read` raises, once all that was
-    finished before it has been yielded, and what `idle` raises.
+    def __init__(self, parts: list[Window]) -> None:
+        super().__init__("the window is split")
+        self.parts = parts
+
+
+def _do_nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCallbacks:
+    """Callbacks of the caller during a read."""
+
+    #: Returns the statistics object of a new window, given its cancellation event.
+    new_stats: Callable[[threading.Event], WindowStats] = WindowStats
+    idle: Callable[[], None] = _do_nothing  #: called about once per second while no window is complete
+
+
+def read_in_order(
+    windows: Iterable[Window], read: ReadWindow, workers: int, callbacks: ReadCallbacks
+) -> Iterator[WindowContents]:
+    """Yield the contents of the windows in their order, reading up to `workers` windows at once.
+
+    Complete windows that wait for their turn count among the `workers`, and so does the window that the
+    caller is processing. Memory is therefore bounded by them and not by the history. A window that turns out
+    too full is replaced by its parts. Raises the first error of `read`, after all windows that were completed
+    before it have been yielded, and errors of `callbacks.idle`.
     """
-    agenda = _Agenda(windows, read, workers, begin_effort)
-    # Daemons: a request that hangs must not keep a stopped process alive.
-    threads = [threading.Thread(target=agenda.work, daemon=True) for _ in range(workers)]
+    scheduler = _WindowScheduler(windows, read, workers, callbacks)
+    # Daemon threads: a hanging request must not keep a stopped process alive.
+    threads = [threading.Thread(target=scheduler.work, daemon=True) for _ in range(workers)]
     for thread in threads:
         thread.start()
     try:
-        while batch := agenda.next_batch(idle):
-            yield batch
+        while contents := scheduler.next_contents():
+            yield contents
     finally:
-        agenda.close()
+        scheduler.close()
 
 
 class _State(Enum):
     WAITING = auto()
-    SIZING = auto()  #: being read, and it may yet turn out too full
+    SIZING = auto()  #: being read, and may still turn out too full
     READING = auto()
     DONE = auto()
     HANDED_OVER = auto()
 
 
 @dataclass(slots=True, eq=False)
-class _Slot(Generic[T]):
+class _Slot:
     window: Window
-    effort: Effort
+    stats: WindowStats
     state: _State = _State.WAITING
-    batch: T | None = None
+    contents: WindowContents | None = None
 
 
-class _Agenda(Generic[T]):
-    """The windows that are not yet handed over, in order."""
+class _WindowScheduler:
+    """The windows that have not been handed over yet, in order."""
 
     def __init__(
-        self,
-        windows: Iterable[Window],
-        read: Read[T],
-        workers: int,
-        begin_effort: Callable[[threading.Event], Effort],
+        self, windows: Iterable[Window], read: ReadWindow, workers: int, callbacks: ReadCallbacks
     ) -> None:
-        self._stop = threading.Event()
-        self._begin_effort = begin_effort
-        self._slots: deque[_Slot[T]] = deque(_Slot(window, begin_effort(self._stop)) for window in windows)
+        self._cancelled = threading.Event()
+        self._callbacks = callbacks
+        self._slots = deque(_Slot(window, callbacks.new_stats(self._cancelled)) for window in windows)
         self._read = read
         self._workers = workers
         self._changed = threading.Condition()
         self._failure: BaseException | None = None
 
-    def next_batch(self, idle: Callable[[], None]) -> T | None:
-        """Wait for the next window's batch; None when all have been handed over.
+    def next_contents(self) -> WindowContents | None:
+        """Wait for the next window; None when all have been handed over.
 
-        The one handed over before keeps its place, as it is in memory, until the next is asked for.
+        The window handed over last keeps its slot, because it is in memory, until the next is requested.
         """
         with self._changed:
             if self._slots and self._slots[0].state is _State.HANDED_OVER:
@@ -94,54 +103,54 @@ class _Agenda(Generic[T]):
             while self._slots:
                 first = self._slots[0]
                 if first.state is _State.DONE:
-                    first.state, batch, first.batch = _State.HANDED_OVER, first.batch, None
-                    return batch
+                    first.state, contents, first.contents = _State.HANDED_OVER, first.contents, None
+                    return contents
                 if self._failure:
                     raise self._failure
                 if not self._changed.wait(_IDLE_SECONDS):
-                    idle()
+                    self._callbacks.idle()
             return None
 
     def work(self) -> None:
-        """Read windows until none is left, one fails, or the agenda is closed."""
+        """Read windows until none remains, one fails, or the scheduler is closed."""
         while slot := self._take():
             try:
-                batch = self._timed(slot)
-            except TooManyError as error:
-                self._replace(slot, error.parts)
-            except BaseException as error:  # noqa: BLE001 - it is raised where batches are awaited
+                contents = self._timed_read(slot)
+            except WindowSplitRequired as split:
+                self._replace(slot, split.parts)
+            except BaseException as error:  # noqa: BLE001 - raised where contents are awaited
                 self._fail(error)
             else:
-                self._finish(slot, batch)
-
-    def _timed(self, slot: _Slot[T]) -> T:
-        began = time.monotonic()
-        try:
-            return self._read(slot.window, partial(self._fits, slot), slot.effort)
-        finally:
-            slot.effort.seconds += time.monotonic() - began
+                self._finish(slot, contents)
 
     def close(self) -> None:
-        """Let the workers end: none takes another window, and waits within a request are cut short."""
+        """Stop the workers: none takes another window, and waits within a request end early."""
         with self._changed:
-            self._stop.set()
+            self._cancelled.set()
             self._changed.notify_all()
 
-    def _take(self) -> _Slot[T] | None:
+    def _timed_read(self, slot: _Slot) -> WindowContents:
+        started = time.monotonic()
+        try:
+            return self._read(slot.window, partial(self._size_is_known, slot), slot.stats)
+        finally:
+            slot.stats.seconds += time.monotonic() - started
+
+    def _take(self) -> _Slot | None:
         with self._changed:
-            while self._slots and not self._stop.is_set():
+            while self._slots and not self._cancelled.is_set():
                 if slot := self._first_ready():
                     slot.state = _State.SIZING
                     return slot
                 self._changed.wait()
             return None
 
-    def _first_ready(self) -> _Slot[T] | None:
+    def _first_ready(self) -> _Slot | None:
         """Return the next window to read.
 
-        None lies behind a window whose size is not known: it may yet become many, which come first, and
-        later windows would take their places in memory. It also means that the very first request of a
-        run, which may show that a key is wrong, is sent alone.
+        Never start a window after one that is still being sized: it may be split into many parts, which come
+        first, while later windows would occupy memory. This also means that the first request of a run, which
+        may reveal that a key is wrong, is sent alone.
         """
         for _, slot in zip(range(self._workers), self._slots, strict=False):
             if slot.state is _State.WAITING:
@@ -150,28 +159,28 @@ class _Agenda(Generic[T]):
                 return None
         return None
 
-    def _fits(self, slot: _Slot[T]) -> None:
+    def _size_is_known(self, slot: _Slot) -> None:
         with self._changed:
             slot.state = _State.READING
             self._changed.notify_all()
 
-    def _finish(self, slot: _Slot[T], batch: T) -> None:
+    def _finish(self, slot: _Slot, contents: WindowContents) -> None:
         with self._changed:
-            slot.state, slot.batch = _State.DONE, batch
+            slot.state, slot.contents = _State.DONE, contents
             self._changed.notify_all()
 
-    def _replace(self, slot: _Slot[T], parts: list[Window]) -> None:
-        """Put the parts where the window was; what it has taken so far counts with the first."""
+    def _replace(self, slot: _Slot, parts: list[Window]) -> None:
+        """Replace a window by its parts. The statistics so far count for the first part."""
         with self._changed:
             position = self._slots.index(slot)
             del self._slots[position]
             for number, part in reversed([*enumerate(parts)]):
-                effort = self._begin_effort(self._stop) if number else slot.effort
-                self._slots.insert(position, _Slot(part, effort))
+                stats = self._callbacks.new_stats(self._cancelled) if number else slot.stats
+                self._slots.insert(position, _Slot(part, stats))
             self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
             self._failure = self._failure or error
-            self._stop.set()
+            self._cancelled.set()
             self._changed.notify_all()

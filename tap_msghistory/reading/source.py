@@ -1,122 +1,153 @@
-"""What all message histories have in common: windows in, each message once and in send order out."""
+"""A message history: windows in, each message once and in send order out."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
-from threading import Event
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from tap_msghistory.config.account import Account
+from tap_msghistory.config.account import Account, Vendor
 from tap_msghistory.http.client import Client
 from tap_msghistory.planning.windows import MAX_SPAN, Window
+from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.boundaries import BoundaryDeduplicator
-from tap_msghistory.reading.read_ahead import Read, read_in_order
-from tap_msghistory.reading.records import Identity, Shaper
-from tap_msghistory.reading.window_rows import Batch, Layout
-from tap_msghistory.stats import Effort
-
-T = TypeVar("T")
-
-
-def _do_nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What whoever reads wants to know meanwhile."""
-
-    begin_effort: Callable[[Event], Effort] = Effort  #: makes what goes along with a window
-    idle: Callable[[], None] = _do_nothing  #: called about once a second while there is nothing to hand over
+from tap_msghistory.reading.endpoint import HistoryEndpoint
+from tap_msghistory.reading.layout import Identity, Layout
+from tap_msghistory.reading.page_decoder import PageDecoder
+from tap_msghistory.reading.paginators import Paginator
+from tap_msghistory.reading.read_ahead import ReadCallbacks, ReadWindow, read_in_order
+from tap_msghistory.reading.records import RecordNormalizer
+from tap_msghistory.reading.sampler import PageSampler, Sampler
+from tap_msghistory.reading.series import Series, ServerLimits
+from tap_msghistory.reading.window_reader import WindowReader
 
 
-class MessageHistory(abc.ABC):
-    """The messages of one stream in one account."""
+class HistorySource(abc.ABC):
+    """The messages of one stream in one account. A subclass declares a stream, under the SDK's names."""
 
-    name: str
-    schema: Mapping[str, Any]
-    #: The property that holds the send time.
-    sent_at: ClassVar[str]
-    #: What tells messages apart, in the vendor's rows and in a warehouse.
-    identity: ClassVar[Identity]
-    #: The property that may stand for a missing messageId.
+    name: ClassVar[str]
+    schema: ClassVar[dict[str, Any]]
+    primary_keys: ClassVar[tuple[str, ...]]
+    replication_key: ClassVar[str]  #: the property with the send time
+    selected_by_default: ClassVar[bool] = True
+    vendor: ClassVar[Vendor]
+    #: A boolean setting that enables the stream; None: the vendor's credentials suffice.
+    enabled_by: ClassVar[str | None] = None
+    #: Properties that distinguish different messages with the same primary key, if senders choose
+    #: identifiers.
+    distinguished_by: ClassVar[tuple[str, ...]] = ()
+    #: The property that replaces a missing messageId.
     id_fallback: ClassVar[str | None] = None
-    #: How long a window may be.
+    #: The maximum length of a window.
     max_span: ClassVar[timedelta] = MAX_SPAN
-    #: How many processes may read it at once; None: any number.
-    most_readers: ClassVar[int | None] = None
+    #: The number of processes that may read at once; None: any number.
+    max_processes: ClassVar[int | None] = None
 
     def __init__(self, account: Account) -> None:
-        """Read nothing yet."""
+        """Store the account; nothing is requested yet."""
         self.account = account
+
+    @property
+    @abc.abstractmethod
+    def read_window(self) -> ReadWindow:
+        """The reader of single windows. Used by several threads at once."""
+
+    @property
+    @abc.abstractmethod
+    def sampler(self) -> Sampler:
+        """Small requests that reveal something about a window."""
+
+    @property
+    def client(self) -> Client:
+        """The client of the vendor's credential."""
+        return self.account.client(self.vendor)
+
+    @property
+    def workers(self) -> int:
+        """The number of windows that are read at once."""
+        return self.account.settings.concurrency
 
     @property
     def defaults(self) -> Mapping[str, Any]:
         """The values of properties that a row may lack."""
         return {}
 
-    @property
-    @abc.abstractmethod
-    def client(self) -> Client:
-        """The client of the account's credential."""
-
-    @abc.abstractmethod
-    def check(self, window: Window) -> str:
-        """Send one small request, and return what it shows in a few words. Raises `ApiError`."""
-
-    @abc.abstractmethod
-    def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
-        """Yield the windows' batches in their order, with what the vendor gives to two windows in both."""
-
-    def read(
-        self, windows: list[Window], watch: Watch | None = None, *, begins_at_seam: bool = False
-    ) -> Iterator[Batch]:
-        """Yield the windows' messages, none twice. Windows are in order, and none overlaps another.
-
-        `begins_at_seam`: somebody else reads up to where the first window starts, and has what both have.
-        Raises `TapError`.
-        """
-        boundaries = BoundaryDeduplicator(self.layout)
-        if begins_at_seam:
-            for batch in self.read_windows([replace(windows[0], end=windows[0].start)], Watch()):
-                boundaries.leave_out(batch)
-        for batch in self.read_windows(windows, watch or Watch()):
-            boundaries.leave_out(batch)
-            yield batch
-
-    def estimate(self, window: Window, effort: Effort) -> float | None:  # noqa: ARG002
-        """Return about how many messages a window holds; None where that cannot be asked."""
-        return None
-
-    @abc.abstractmethod
-    def sample(self, window: Window) -> list[Any]:
-        """Return a few records of a window, from one small request that shows that the credentials work."""
-
-    def shows(self, moment: datetime) -> bool:  # noqa: ARG002
-        """Return whether the vendor serves requests for the messages of a moment; True if unknown."""
-        return True
-
     @cached_property
     def layout(self) -> Layout:
-        """The columns of the records, and what tells records apart."""
-        return Layout(self.schema, identity=self.identity, sent_at=self.sent_at)
+        """The columns and the identity of the records."""
+        identity = Identity(self.primary_keys, (*self.primary_keys, *self.distinguished_by))
+        return Layout(self.schema, identity=identity, replication_key=self.replication_key)
 
-    def get_shaper(self) -> Shaper:
-        """Return what makes records of the vendor's rows."""
-        return Shaper(
+    @cached_property
+    def normalizer(self) -> RecordNormalizer:
+        """The converter from the vendor's rows to records."""
+        return RecordNormalizer(
             self.schema,
-            sent_at=self.sent_at,
+            replication_key=self.replication_key,
             assume_timezone=self.account.settings.assume_timezone,
-            key=self.identity.key,
+            primary_keys=self.primary_keys,
             id_fallback=self.id_fallback,
             defaults=self.defaults,
         )
 
-    @staticmethod
-    def side_by_side(windows: list[Window], read: Read[T], workers: int, watch: Watch) -> Iterator[T]:
-        """Yield what `read` makes of the windows, in their order, up to `workers` at once."""
-        return read_in_order(windows, read, workers, begin_effort=watch.begin_effort, idle=watch.idle)
+    def read(
+        self,
+        windows: list[Window],
+        callbacks: ReadCallbacks | None = None,
+        *,
+        shares_start_boundary: bool = False,
+    ) -> Iterator[Batch]:
+        """Yield the messages of the windows, each once. Windows are in order and do not overlap.
+
+        With `shares_start_boundary`, another reader reads up to the start of the first window, and emits the
+        messages of the instant that both share. Raises `TapError`.
+        """
+        boundaries = BoundaryDeduplicator(self.layout)
+        if shares_start_boundary:
+            instant = replace(windows[0], end=windows[0].start)
+            for batch in self._read([instant], ReadCallbacks()):
+                boundaries.deduplicate(batch)
+        for batch in self._read(windows, callbacks or ReadCallbacks()):
+            boundaries.deduplicate(batch)
+            yield batch
+
+    def _read(self, windows: list[Window], callbacks: ReadCallbacks) -> Iterator[Batch]:
+        """Yield all batches; messages of a shared instant may be in the batches of two windows."""
+        for contents in read_in_order(windows, self.read_window, self.workers, callbacks):
+            yield from contents.batches()
+
+
+class PagedHistorySource(HistorySource):
+    """A message history behind an endpoint that returns pages."""
+
+    paginator: ClassVar[type[Paginator]]
+
+    @property
+    @abc.abstractmethod
+    def endpoint(self) -> HistoryEndpoint:
+        """The vendor's endpoint, with the filters of the settings."""
+
+    @cached_property
+    def read_window(self) -> WindowReader:
+        """The reader of single windows."""
+        return WindowReader(self._series, self.paginator)
+
+    @cached_property
+    def sampler(self) -> PageSampler:
+        """Small requests to the same endpoint."""
+        return PageSampler(self._series)
+
+    @cached_property
+    def _series(self) -> Series:
+        endpoint = self.endpoint
+        return Series(
+            endpoint,
+            self.client,
+            PageDecoder(endpoint=endpoint, schema=self.schema, normalizer=self.normalizer),
+            self.layout,
+            self.account.config["page_size"],
+            ServerLimits(order=endpoint.probe_order),
+        )

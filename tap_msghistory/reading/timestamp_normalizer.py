@@ -1,8 +1,8 @@
-"""A vendor's times, as they are emitted.
+"""Converts a vendor's timestamps to the form in which they are emitted.
 
-A time is three parts, each of few values that many messages share: the hour, the minute and second, and
-behind them the milliseconds and the offset. In the spellings that the vendors use, each part is parsed
-once and then looked up: to parse and write each time anew would be a third of a sync's work.
+A timestamp is split into three parts with few different values each: the hour; the minute and second; the
+milliseconds and offset. In the formats that the vendors use, each part is parsed once and then looked up.
+Parsing and formatting every timestamp would be a third of a sync's work.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ from tap_msghistory.timestamps import to_text
 
 logger = logging.getLogger("tap-msghistory.records")
 
-#: The three parts of a time. Offsets of whole hours only: others move the minutes too.
+#: The three parts of a timestamp. Only offsets of whole hours: others change the minutes too.
 _PARTS = re.compile(
     r"(?P<hour>\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])):[0-5]\d:[0-5]\d"
     r"(?P<rest>(?:\.\d{3})?(?:Z|(?P<offset>[+-]\d\d):?00))",
     re.ASCII,
 )
-#: ISO 8601's extended format; Python also reads week dates and times without separators.
+#: The extended format of ISO 8601. Python also parses week dates and times without separators.
 _EXTENDED = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
     r"(?:[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d+)?)?)?)?",
     re.ASCII,
 )
-_MINUTES = {text: text for text in (f":{it // 60:02}:{it % 60:02}" for it in range(3600))}
-#: Of a part no more values are remembered. A year has fewer hours.
-_REMEMBERED = 10_000
+_MINUTES = {text: text for text in (f":{second // 60:02}:{second % 60:02}" for second in range(3600))}
+#: Maximum number of remembered values per part. A year has fewer hours.
+_MAX_REMEMBERED = 10_000
 
 
-class Moments:
-    """Reads ISO 8601 and writes RFC 3339 in UTC with milliseconds, as `2024-07-23T08:08:20.201Z`."""
+class TimestampNormalizer:
+    """Reads ISO 8601 and writes RFC 3339 in UTC with milliseconds, for example `2024-07-23T08:08:20.201Z`."""
 
     def __init__(self, assume_timezone: tzinfo) -> None:
-        """Take times without an offset as those of a time zone."""
+        """Set the time zone of timestamps without an offset."""
         self._assume_timezone = assume_timezone
-        #: For what follows the seconds: the hours of that offset in UTC, and what follows then.
+        #: By the text after the seconds: the hours of that offset in UTC, and the text that replaces it.
         self._rests: dict[str, tuple[dict[str, str], str]] = {}
         self._hours: dict[str, dict[str, str]] = {}
 
     def __call__(self, text: str) -> str | None:
-        """Return a time as it is emitted; None where it is not readable."""
+        """Return the normalized timestamp; None if the text is not a timestamp."""
         return self.column([text])[0]
 
     def column(self, texts: Iterable[str | None]) -> list[str | None]:
-        """Return the times of a column as they are emitted; None where one is missing or not readable."""
+        """Return the normalized timestamps of a column; None where one is missing or not readable."""
         rests, minutes = self._rests, _MINUTES  # local names: this loop is a tenth of a sync's work
-        emitted: list[str | None] = []
-        append = emitted.append
+        normalized: list[str | None] = []
+        append = normalized.append
         for text in texts:
             if text is None:
                 append(None)
@@ -62,7 +62,7 @@ class Moments:
                 append(f"{hours[text[:13]]}{minutes[text[13:19]]}{rest}")
             except KeyError:
                 append(self._parse(text))
-        return emitted
+        return normalized
 
     def _parse(self, text: str) -> str | None:
         parts = _PARTS.fullmatch(text)
@@ -71,24 +71,24 @@ class Moments:
         try:
             moment = datetime.fromisoformat(text.upper())
             if moment.tzinfo is None:
-                _warn_of_assumption(self._assume_timezone)
+                _warn_about_assumption(self._assume_timezone)
                 moment = moment.replace(tzinfo=self._assume_timezone)
-            emitted = to_text(moment)
+            normalized = to_text(moment)
         except (ValueError, OverflowError):
             return None
         if parts:
-            self._remember(parts, emitted)
-        return emitted
+            self._remember(parts, normalized)
+        return normalized
 
-    def _remember(self, parts: re.Match[str], emitted: str) -> None:
+    def _remember(self, parts: re.Match[str], normalized: str) -> None:
         hours = self._hours.setdefault(parts["offset"] or "Z", {})
         for known in (hours, self._rests):
-            if len(known) >= _REMEMBERED:
+            if len(known) >= _MAX_REMEMBERED:
                 known.clear()
-        hours[parts["hour"]] = emitted[:13]
-        self._rests[parts["rest"]] = hours, emitted[19:]
+        hours[parts["hour"]] = normalized[:13]
+        self._rests[parts["rest"]] = hours, normalized[19:]
 
 
-@lru_cache  # once is enough
-def _warn_of_assumption(zone: tzinfo) -> None:
-    logger.warning("Times without an offset are taken as %s (setting assume_timezone)", zone)
+@lru_cache  # log it once
+def _warn_about_assumption(zone: tzinfo) -> None:
+    logger.warning("Timestamps without an offset are interpreted as %s (setting assume_timezone)", zone)

@@ -1,4 +1,4 @@
-"""Message histories as a data source of Apache Spark, batch and streaming. Needs the extra `spark`.
+"""Message histories as a data source of Apache Spark, batch and streaming. Requires the extra `spark`.
 
 `spark.dataSource.register(MessageHistoryDataSource)`, then `spark.read.format("msghistory")` or
 `spark.readStream.format("msghistory")`, with the tap's settings as options.

@@ -1,4 +1,4 @@
-"""From records to Arrow, typed by the same schemas as the tap's streams."""
+"""Converts records to Arrow, typed by the schemas of the tap's streams."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyspark.sql import types
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.reading.records import Rejected, json_type
-from tap_msghistory.reading.window_rows import Batch
-from tap_msghistory.schemas import types_of
+from tap_msghistory.reading.batches import Batch
+from tap_msghistory.reading.records import Rejected
+from tap_msghistory.schemas import json_type, types_of
 
 ACCOUNT = "account"
 REJECTED = "rejected"
@@ -23,7 +23,7 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 
 class _Type(NamedTuple):
-    """What a JSON type becomes."""
+    """The Spark and Arrow types of a JSON type."""
 
     spark: types.DataType
     arrow: pa.DataType
@@ -41,12 +41,12 @@ def _numbers(numbers: list[Any]) -> pa.Array:
 def _number(number: float | None) -> float | None:
     try:
         return None if number is None else float(number)
-    except OverflowError:  # an integer that no float holds
+    except OverflowError:  # an integer outside the range of floats
         return math.inf if number > 0 else -math.inf  # type: ignore[operator]
 
 
 def _objects(objects: list[Any]) -> pa.Array:
-    return pa.array([it and msgspec.json.encode(it).decode() for it in objects], pa.string())
+    return pa.array([object_ and msgspec.json.encode(object_).decode() for object_ in objects], pa.string())
 
 
 _TYPES = {
@@ -59,12 +59,13 @@ _TYPES = {
 
 
 class Columns:
-    """The columns of one stream, and besides them, if so asked, `account` and `rejected`."""
+    """The columns of one stream, and optionally `account` and `rejected`."""
 
     def __init__(self, schema: Mapping[str, Any], *, account: bool, rejected: bool) -> None:
-        """Take a stream's JSON Schema. A rejected message has no value in any of its columns."""
+        """Use a stream's JSON Schema. In the row of a rejected message, all its columns are null."""
         self._types = {
-            name: _TYPES[it.get("format") or json_type(it)] for name, it in schema["properties"].items()
+            name: _TYPES[declaration.get("format") or json_type(declaration)]
+            for name, declaration in schema["properties"].items()
         }
         self._account = account
         self._rejected = rejected
@@ -73,31 +74,32 @@ class Columns:
             self._add(
                 ACCOUNT, _TYPES["string"], "The account, by its name in the option accounts.", null=False
             )
-        for name, it in schema["properties"].items():
-            self._add(name, self._types[name], it["description"], null=rejected or "null" in types_of(it))
+        for name, declaration in schema["properties"].items():
+            is_nullable = rejected or "null" in types_of(declaration)
+            self._add(name, self._types[name], declaration["description"], null=is_nullable)
         if rejected:
-            comment = "A message without identifier or send time: reason and message, as JSON. Personal data."
+            comment = "An invalid message: reason and message, as JSON. Personal data."
             self._add(REJECTED, _TYPES["object"], comment, null=True)
 
-    def adopt(self, schema: types.StructType) -> None:
-        """Make batches for `schema`, which Spark gives. Raises `TapError` where its columns are others."""
-        if [(it.name, it.dataType) for it in schema] != [(it.name, it.dataType) for it in self.struct]:
-            raise TapError(
-                "The columns are those of the stream: leave out schema(), and select what you need"
-            )
+    def set_schema(self, schema: types.StructType) -> None:
+        """Use the schema that Spark passes. Raises `TapError` if it has other columns."""
+        own, given = ([(field.name, field.dataType) for field in struct] for struct in (self.struct, schema))
+        if given != own:
+            raise TapError("The schema is that of the stream: remove schema(), and use select() instead")
         self._arrow = pa.schema(
             [
-                pa.field(it.name, self._types.get(it.name, _TYPES["string"]).arrow, it.nullable)
-                for it in schema
+                pa.field(field.name, self._types.get(field.name, _TYPES["string"]).arrow, field.nullable)
+                for field in schema
             ]
         )
 
     def to_arrow(self, batch: Batch, account: str | None) -> pa.RecordBatch:
-        """Return a batch's records, and behind them what was rejected."""
+        """Return a batch's records, followed by its rejected messages."""
         rejected = batch.rejected if self._rejected else []
         missing = [None] * len(rejected)
         arrays = [
-            it.to_arrow([*map(attrgetter(name), batch.records), *missing]) for name, it in self._types.items()
+            type_.to_arrow([*map(attrgetter(name), batch.records), *missing])
+            for name, type_ in self._types.items()
         ]
         if self._account:
             arrays.insert(0, pa.repeat(account, len(batch.records) + len(rejected)))
@@ -110,5 +112,5 @@ class Columns:
 
 
 def _rejections(records: int, rejected: Sequence[Rejected]) -> pa.Array:
-    told = [{"reason": it.reason, "message": it.row} for it in rejected]
-    return _objects([*[None] * records, *told])
+    objects = [{"reason": message.reason, "message": message.row} for message in rejected]
+    return _objects([*[None] * records, *objects])

@@ -1,4 +1,4 @@
-"""How a history is cut into partitions of about as many messages each."""
+"""Splits a message history into partitions of about equal numbers of messages."""
 
 from __future__ import annotations
 
@@ -13,117 +13,117 @@ from threading import Event
 from pyspark.sql.datasource import InputPartition
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.planning.windows import Size, Window
-from tap_msghistory.reading.window_reader import CAPACITY
-from tap_msghistory.stats import Effort
+from tap_msghistory.planning.windows import CAPACITY, Size, Window
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.stats import WindowStats
 from tap_msghistory.timestamps import MILLISECOND
-from tap_msghistory.vendors import MessageHistory
 
-#: Pieces of a partition that are looked at one by one: its size is right to about one of them.
+#: Pieces per partition whose size is estimated. The size of a partition is exact to about one piece.
 _PIECES = 4
-#: Halvings of a stretch. More would only follow a server whose answers make no sense.
-_MOST_ROUNDS = 16
+#: Times that pieces are halved. More would only be needed for a server with inconsistent responses.
+_MAX_ROUNDS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch, and about how many messages it holds."""
+    """A window and its estimated number of messages."""
 
     window: Window
     messages: float
 
     @property
     def sized(self) -> Window:
-        """The window, with what is known of its size. Where that is wrong, its reader finds out."""
+        """The window with its expected size. Its reader finds out if that is wrong."""
         return replace(self.window, size=Size.UNKNOWN if self.messages <= CAPACITY else Size.LARGE)
 
 
 @dataclass
 class HistoryPartition(InputPartition):
-    """What one task reads. Has no credential in it, but the place of one among the options."""
+    """The windows of one task. It contains no credential, only the index of the account in the options."""
 
     account: int
     windows: list[Window]
-    begins_at_seam: bool  #: another partition ends where this one begins
-    sharers: int = 1  #: partitions that are read with the same credential, this one included
+    shares_start_boundary: bool  #: another partition ends where this one starts
+    shared_by: int = 1  #: partitions with the same credential, including this one
 
 
 def survey(
-    windows: list[Window], estimate: Callable[[list[Window]], Iterable[float]], tasks: int
+    windows: list[Window], estimate: Callable[[list[Window]], Iterable[float]], num_partitions: int
 ) -> list[Piece]:
-    """Look at what is planned, closer where there is much, in halves: `estimate` asks for several at once."""
+    """Estimate the plan, halving windows with many messages. `estimate` estimates several at once."""
     pieces = [*map(Piece, windows, estimate(windows))]
-    for _ in range(_MOST_ROUNDS):
-        fair = max(sum(it.messages for it in pieces) / (tasks * _PIECES), CAPACITY)
-        large = {it.window for it in pieces if it.messages > fair and it.window.splittable}
+    for _ in range(_MAX_ROUNDS):
+        fair = max(sum(piece.messages for piece in pieces) / (num_partitions * _PIECES), CAPACITY)
+        large = {piece.window for piece in pieces if piece.messages > fair and piece.window.splittable}
         if not large:
             break
-        halves = [half for it in large for half in it.parts(2)]
-        kept = [it for it in pieces if it.window not in large]
-        pieces = sorted([*kept, *map(Piece, halves, estimate(halves))], key=lambda it: it.window.start)
+        halves = [half for window in large for half in window.parts(2)]
+        kept = [piece for piece in pieces if piece.window not in large]
+        pieces = sorted([*kept, *map(Piece, halves, estimate(halves))], key=lambda piece: piece.window.start)
     return pieces
 
 
-def divide(pieces: list[Piece], tasks: int) -> list[list[Window]]:
-    """Return at most `tasks` groups of about as many messages, in order, and no more than are worth it."""
-    total = sum(it.messages for it in pieces)
-    groups: list[list[Window]] = [[] for _ in range(max(1, min(tasks, math.ceil(total / CAPACITY))))]
+def divide(pieces: list[Piece], num_partitions: int) -> list[list[Window]]:
+    """Return at most `num_partitions` groups of about equal size, in order; fewer for few messages."""
+    total = sum(piece.messages for piece in pieces)
+    groups: list[list[Window]] = [[] for _ in range(max(1, min(num_partitions, math.ceil(total / CAPACITY))))]
     before = 0.0
-    for it in pieces:
-        middle = (before + it.messages / 2) / total if total else 0.0
-        groups[min(int(middle * len(groups)), len(groups) - 1)].append(it.sized)
-        before += it.messages
+    for piece in pieces:
+        middle = (before + piece.messages / 2) / total if total else 0.0
+        groups[min(int(middle * len(groups)), len(groups) - 1)].append(piece.sized)
+        before += piece.messages
     return [group for group in groups if group]
 
 
-def most_tasks(history: MessageHistory, among: int) -> int:
-    """Return into how many tasks a history may be cut, where so many share its credential.
+def max_partitions(source: HistorySource, accounts: int) -> int:
+    """Return the maximum number of partitions of a history if `accounts` accounts share its credential.
 
-    Raises `TapError` where they are more than its limit can be divided among.
+    Raises `TapError` if the rate limit cannot be divided among the accounts.
     """
-    allowed = history.client.most_sharers
-    if allowed is not None and allowed < among:
+    allowed = source.client.max_processes
+    if allowed is not None and allowed < accounts:
         raise TapError(
-            f"{among} accounts share a credential, whose limit cannot be divided among more than {allowed}: "
-            "read fewer of them at once"
+            f"{accounts} accounts share a credential, but its rate limit can be divided among at most "
+            f"{allowed}: read fewer accounts at once"
         )
-    return min(it for it in (allowed and allowed // among, history.most_readers, sys.maxsize) if it)
+    limits = (allowed and allowed // accounts, source.max_processes, sys.maxsize)
+    return min(limit for limit in limits if limit)
 
 
-def of_history(
-    history: MessageHistory, windows: list[Window], account: int, tasks: int
+def partition(
+    source: HistorySource, windows: list[Window], account: int, num_partitions: int
 ) -> list[HistoryPartition]:
-    """Cut what is planned of a history. Asks the vendor a few small questions, unless one task is to do it.
+    """Split the windows to read into partitions. Sends a few small requests unless there is only one.
 
     Raises `TapError`.
     """
     groups = [windows] if windows else []
-    if windows and tasks > 1:
-        with _asking(history) as estimate:
-            groups = divide(survey(windows, estimate, tasks), tasks)
+    if windows and num_partitions > 1:
+        with _estimator(source) as estimate:
+            groups = divide(survey(windows, estimate, num_partitions), num_partitions)
     partitions: list[HistoryPartition] = []
     for group in groups:
-        # Requests begin a millisecond early, so windows also share an instant that are so far apart.
-        meets = bool(partitions) and group[0].start <= partitions[-1].windows[-1].end + MILLISECOND
-        partitions.append(HistoryPartition(account, group, begins_at_seam=meets))
+        # Requests start a millisecond early, so windows that are this far apart share an instant too.
+        shares = bool(partitions) and group[0].start <= partitions[-1].windows[-1].end + MILLISECOND
+        partitions.append(HistoryPartition(account, group, shares_start_boundary=shares))
     return partitions
 
 
 @contextmanager
-def _asking(history: MessageHistory) -> Iterator[Callable[[list[Window]], list[float]]]:
-    """Provide what estimates several windows at once; a failure stops the others."""
-    stop = Event()
-    pool = ThreadPoolExecutor(history.account.settings.concurrency)
+def _estimator(source: HistorySource) -> Iterator[Callable[[list[Window]], list[float]]]:
+    """Yield a function that estimates several windows at once; a failure cancels the others."""
+    cancelled = Event()
+    pool = ThreadPoolExecutor(source.account.settings.concurrency)
 
     def estimate(window: Window) -> float:
-        return history.estimate(window, Effort(stop)) or 0.0
+        return source.sampler.estimate(window, WindowStats(cancelled)) or 0.0
 
     def estimate_all(windows: list[Window]) -> list[float]:
-        # The first alone: it may show that a key is wrong.
+        # The first request is sent alone: it may reveal that a key is wrong.
         return [estimate(windows[0]), *pool.map(estimate, windows[1:])]
 
     try:
         yield estimate_all
     finally:
-        stop.set()
+        cancelled.set()
         pool.shutdown(wait=False, cancel_futures=True)

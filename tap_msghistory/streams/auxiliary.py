@@ -1,31 +1,29 @@
-"""Streams that the message histories write to, beside their own."""
+"""Streams without messages of their own: the message histories write to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from singer_sdk import Stream
+from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_msghistory.tap import TapMessageHistory
 
-
-class SideStream(Stream):
-    """Has nothing of its own to read: histories write here, before their state moves on."""
+class AuxiliaryStream(Stream):
+    """A stream whose records are written before the state of the history that they belong to advances."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: TapMessageHistory) -> None:
-        """Begin with nothing written."""
+    def __init__(self, tap: Tap) -> None:
+        """Create the stream; its schema is written before its first record."""
         super().__init__(tap)
         self._is_announced = False
 
     def write_record(self, record: Record) -> list[Record]:
-        """Emit a record, and the schema before the first.
+        """Emit a record.
 
         Returns the records that were emitted: none if the stream is not selected or a stream map drops it.
         """
@@ -38,11 +36,11 @@ class SideStream(Stream):
         return [message.record for message in messages]
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
-        """Yield nothing: by the time that the SDK comes here, all has been written."""
+        """Yield nothing: all records have been written by the time the SDK syncs this stream."""
         return ()
 
     def _write_schema_message(self) -> None:
-        """Write it once, though the SDK asks for it again."""
+        """Write the schema once, although the SDK requests it again."""
         if not self._is_announced:
             self._is_announced = True
             super()._write_schema_message()

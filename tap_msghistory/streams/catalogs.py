@@ -1,7 +1,7 @@
-"""The catalog that a user gives: which columns and streams to leave out, and how to replicate.
+"""The user's catalog: selected columns and streams, and the replication method.
 
-Everything else is the tap's: a catalog that was cut by hand, or that an older version wrote, may lack
-columns without which messages cannot be told apart or put in order.
+Everything else is defined by the tap. A catalog that was shortened by hand, or written by an older version,
+may lack the columns that identify and order messages.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ logger = logging.getLogger("tap-msghistory.catalogs")
 
 
 def parse(content: dict[str, Any]) -> Catalog:
-    """Return the catalog that a JSON object holds. Raises `TapError`.
+    """Return the catalog of a JSON object. Raises `TapError`.
 
-    The SDK does not know `replication-method` in a stream's metadata, where the Singer specification and
-    Meltano's `metadata` extra have it.
+    The SDK ignores `replication-method` in a stream's metadata, where the Singer specification and Meltano's
+    `metadata` extra place it.
     """
     try:
         catalog = Catalog.from_dict(content)
@@ -38,7 +38,7 @@ def parse(content: dict[str, Any]) -> Catalog:
                     )
     except (AttributeError, KeyError, TypeError) as error:
         raise TapError(
-            "The file given with --catalog is no Singer catalog: create it again with --discover"
+            "The file given with --catalog is not a Singer catalog: create it again with --discover"
         ) from error
     for name, count in Counter(stream["tap_stream_id"] for stream in content["streams"]).items():
         if count > 1:
@@ -47,15 +47,15 @@ def parse(content: dict[str, Any]) -> Catalog:
 
 
 def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
-    """Give each stream's entry the key, and the columns of the key and the replication key.
+    """Add to each stream's entry the key, and the columns of the key and of the replication key.
 
-    An entry without any column gets all of them. Raises `TapError` for an unknown replication method.
+    An entry without columns gets all columns. Raises `TapError` for an unknown replication method.
     """
     for stream in streams:
         entry = catalog.get_stream(stream.name)
         if entry is None:
             continue
-        # Not `metadata.root`, which adds metadata that deselects where there is none.
+        # Not `metadata.root`: it would add metadata that deselects the stream.
         metadata = cast("StreamMetadata | None", entry.metadata.get(()))
         method = entry.replication_method
         if metadata and metadata.forced_replication_method == REPLICATION_FULL_TABLE:
@@ -69,7 +69,7 @@ def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
         entry.key_properties, entry.replication_key = stream.primary_keys, stream.replication_key
         own, given = stream.schema["properties"], entry.schema.to_dict()
         columns = given.get("properties") or own
-        # With and without objects_as_json, objects are emitted in different forms.
+        # The form of object columns depends on objects_as_json.
         objects = {*object_columns({"properties": own})} ^ {*object_columns({"properties": columns})}
         columns = {**columns, **{name: own[name] for name in objects & own.keys() & columns.keys()}}
         needed = {name: own[name] for name in (*stream.primary_keys, stream.replication_key) if name}

@@ -1,4 +1,4 @@
-"""Failures of single streams: collected while the other streams are read, raised at the end of the run."""
+"""Failures of single streams: kept while the other streams are read, raised at the end of the run."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from http import HTTPStatus
 
 from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
 
-from tap_msghistory.errors import ApiError, FatalError, StreamsFailedError, explained, way_to
+from tap_msghistory.errors import (
+    ApiError,
+    FatalError,
+    StreamsFailedError,
+    describe_error,
+    traceback_locations,
+)
 from tap_msghistory.http.client import Client
 from tap_msghistory.streams.progress import Progress
 
 logger = logging.getLogger("tap-msghistory.failures")
 
-#: Raised while a stream is read, but not because of it: `--test` has seen enough, or nothing can go on.
-_NO_FAILURES_OF_A_STREAM = (AbortedSyncFailedException, AbortedSyncPausedException, FatalError)
+#: Raised during a sync but not a failure of the stream: a dry run is complete, or the run cannot continue.
+_NOT_STREAM_FAILURES = (AbortedSyncFailedException, AbortedSyncPausedException, FatalError)
 
 
 class Failures:
-    """The streams of one run that failed, and the credentials that were refused."""
+    """The failed streams and the refused credentials of one run."""
 
     def __init__(self, progress: Progress) -> None:
-        """Record in `progress` which streams failed or were skipped."""
+        """Record failed and skipped streams in `progress`."""
         self._progress = progress
         self._errors: dict[str, Exception] = {}
         self._refused: list[Client] = []
 
     def guard(self, name: str, client: Client, sync: Callable[[], None]) -> None:
-        """Read a stream with `sync`, unless the credential of `client` was refused; keep its failure.
+        """Run `sync` for a stream and keep its failure. Skip it if the credential of `client` was refused.
 
-        Raises `FatalError`, and what is not an `Exception`, such as a signal.
+        Raises `FatalError`, and exceptions that are not an `Exception`, such as signals.
         """
         if any(client is refused for refused in self._refused):
             self._progress.end(name, "skipped")
@@ -39,13 +45,13 @@ class Failures:
             return
         try:
             sync()
-        except _NO_FAILURES_OF_A_STREAM:
+        except _NOT_STREAM_FAILURES:
             raise
         except Exception as error:  # noqa: BLE001 - the other streams are read whatever fails in this one
             self._keep(name, client, error)
 
     def raise_if_any(self) -> None:
-        """Raise the error of the one stream that failed, or `StreamsFailedError` if several did."""
+        """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
         if len(self._errors) > 1:
             raise StreamsFailedError(self._errors)
         for error in self._errors.values():
@@ -53,17 +59,17 @@ class Failures:
 
     def _keep(self, name: str, client: Client, error: Exception) -> None:
         self._errors[name] = error
-        if is_refusal(error):
+        if is_credential_refusal(error):
             self._refused.append(client)
         self._progress.end(name, "failed")
-        for place in way_to(error):
-            logger.debug("by way of %s", place)
-        # The frames hold the stream's read-ahead, which would otherwise run on next to the other streams.
+        for location in traceback_locations(error):
+            logger.debug("  at %s", location)
+        # The frames hold the stream's read-ahead, which would otherwise continue during the other streams.
         traceback.clear_frames(error.__traceback__)
-        logger.warning("%s failed; other streams are still read: %s", name, explained(error))
+        logger.warning("%s failed; the other streams are still read: %s", name, describe_error(error))
 
 
-def is_refusal(error: Exception) -> bool:
+def is_credential_refusal(error: Exception) -> bool:
     """Return whether the vendor refused the credential, so that other requests with it are futile."""
     refusals = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     return isinstance(error, ApiError) and error.status in refusals

@@ -1,45 +1,42 @@
-"""Messages that cannot be shaped: kept whole, beside the streams that they would have been in."""
+"""Invalid messages, unchanged, with the reason why they do not fit into a record."""
 
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
+from singer_sdk import Tap
 
 from tap_msghistory.errors import FatalError
 from tap_msghistory.reading.records import Rejected
-from tap_msghistory.schemas import SCHEMAS, with_objects_as_text
-from tap_msghistory.streams.auxiliary import SideStream
+from tap_msghistory.schemas import load_schema, with_objects_as_text
+from tap_msghistory.streams.auxiliary import AuxiliaryStream
 from tap_msghistory.timestamps import now, to_text
 
-if TYPE_CHECKING:
-    from tap_msghistory.tap import TapMessageHistory
 
-
-class RejectedMessagesStream(SideStream):
-    """What the histories had that has no identifier or no readable send time."""
+class RejectedMessagesStream(AuxiliaryStream):
+    """Messages without a usable identifier or send time, and messages whose identifier another one has."""
 
     name = "rejected_messages"
+    schema = load_schema("rejected_message")
     primary_keys: ClassVar[tuple[str, ...]] = ("rejectionId",)
+    replication_key = None
+    selected_by_default = True
 
-    def __init__(self, tap: TapMessageHistory) -> None:
-        """Begin with nothing rejected."""
+    def __init__(self, tap: Tap) -> None:
+        """Create the stream, with the message as text if `objects_as_json` is set."""
         super().__init__(tap)
-        self._max_rejected: int | None = self.config.get("max_rejected")
+        self._as_text: bool = tap.config["objects_as_json"]
+        if self._as_text:
+            self.schema = with_objects_as_text(self.schema)
+        self._max_rejected: int | None = tap.config.get("max_rejected")
         self._rejected = 0
         self._discarded = 0
 
-    @cached_property
-    def schema(self) -> dict[str, Any]:
-        """The schema, with the message as text if `objects_as_json` is set."""
-        schema = SCHEMAS.get_schema("rejected_message")
-        return with_objects_as_text(schema) if self.config["objects_as_json"] else schema
-
     @property
-    def whereabouts(self) -> str:
-        """Report where rejected messages are, and how many were discarded."""
+    def location(self) -> str:
+        """A clause for log lines: where the rejected messages are, or that they were discarded."""
         if not self.selected:
             return f"they were DISCARDED because the stream {self.name} is not selected"
         if self._discarded:
@@ -50,23 +47,26 @@ class RejectedMessagesStream(SideStream):
         return f"they are in the stream {self.name}"
 
     def write(self, stream: str, rejected: list[Rejected]) -> None:
-        """Emit what a window of `stream` had. Raises `FatalError` above `max_rejected`, for all streams."""
+        """Emit the rejected messages of a batch of `stream`.
+
+        Raises `FatalError` if all streams together have more than `max_rejected`.
+        """
         for message in rejected:
             record = _record(stream, message)
-            if self.config["objects_as_json"]:
+            if self._as_text:
                 record["message"] = msgspec.json.encode(record["message"]).decode()
             emitted = self.write_record(record)
-            self._discarded += not any(map(_holds_message, emitted))
+            self._discarded += not any(map(_has_message, emitted))
         self._rejected += len(rejected)
         if self._max_rejected is not None and self._rejected > self._max_rejected:
             raise FatalError(
-                f"{self._rejected} messages could not be shaped, which is more than max_rejected "
-                f"({self._max_rejected}); {self.whereabouts}; the last reason: {rejected[-1].reason}"
+                f"{self._rejected} messages are invalid, which exceeds max_rejected ({self._max_rejected}); "
+                f"{self.location}; the last reason: {rejected[-1].reason}"
             )
 
 
-def _holds_message(record: dict[str, Any]) -> bool:
-    # Flattened, the column becomes several whose names begin with its own.
+def _has_message(record: dict[str, Any]) -> bool:
+    # Flattening splits the column into several whose names start with its name.
     return any(name.startswith("message") for name in record)
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what was read, a row a window, so that a warehouse can be checked against it."""
+"""The ledger: one row per window that was read, so that a warehouse can be checked against it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from functools import cached_property
 from typing import ClassVar
 from uuid import uuid4
 
-from singer_sdk.schema.source import StreamSchema
-
-from tap_msghistory.reading.window_rows import Batch
-from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.streams.auxiliary import SideStream
+from tap_msghistory.reading.batches import Batch
+from tap_msghistory.schemas import load_schema
+from tap_msghistory.streams.auxiliary import AuxiliaryStream
 from tap_msghistory.timestamps import now, to_text
 
 
-class SyncWindowsStream(SideStream):
-    """Every window of send time that was read whole."""
+class SyncWindowsStream(AuxiliaryStream):
+    """Every window of send time that was read completely."""
 
     name = "sync_windows"
-    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS, key="sync_window")
+    schema = load_schema("sync_window")
     primary_keys: ClassVar[tuple[str, ...]] = ("runId", "stream", "windowFrom")
+    replication_key = None
+    selected_by_default = True
 
     @cached_property
     def run_id(self) -> str:
-        """What the rows of this run share, and those of no other have."""
+        """The identifier of this run."""
         return str(uuid4())
 
     def write(self, stream: str, batch: Batch, *, messages: int, rejected: int) -> None:
         """Emit the row of the window of `stream` that `batch` ends, all of which has been emitted."""
-        window, effort = batch.window, batch.effort
+        window, stats = batch.window, batch.stats
         self.write_record(
             {
                 "runId": self.run_id,
@@ -38,11 +38,11 @@ class SyncWindowsStream(SideStream):
                 "reason": window.reason.value,
                 "messages": messages,
                 "rejected": rejected,
-                "pages": effort.pages,
-                "requests": effort.requests,
-                "retries": effort.retries,
-                "seconds": round(effort.seconds, 3),
-                "confirmed": effort.confirmed,
+                "pages": stats.pages,
+                "requests": stats.requests,
+                "retries": stats.retries,
+                "seconds": round(stats.seconds, 3),
+                "confirmed": stats.confirmed,
                 "refused": batch.refusal is not None,
                 "readAt": to_text(now()),
             }

@@ -1,4 +1,4 @@
-"""Singer messages to stdout: whole lines, whatever ends the tap."""
+"""Writes Singer messages to stdout in complete lines, however the tap ends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tap_msghistory.schemas import portable
 
 
 class OutputError(FatalError):
-    """Stdout takes no more: its reader is gone, or the disk is full."""
+    """Standard output is no longer writable (closed by the consumer, or the disk is full)."""
 
 
 class Writer(MsgSpecWriter):
-    """Writes a line a message, and says in one line when it cannot."""
+    """Writes one line per message. A failure to write is explained in one line."""
 
     def __init__(self) -> None:
-        """Begin outside of any line."""
+        """Create a writer for stdout."""
         super().__init__()
         self._is_writing = False
         self._stopped: StoppedBySignal | None = None
@@ -36,7 +36,7 @@ class Writer(MsgSpecWriter):
     def write_lines(self, lines: bytes | bytearray) -> None:
         """Write whole lines to stdout. Raises `OutputError`."""
         if sys.stdout is None:
-            raise OutputError("Stdout is closed: there is nowhere to write to")
+            raise OutputError("Stdout is closed, so the messages cannot be written")
         self._is_writing = True
         try:
             rest = memoryview(lines)
@@ -45,39 +45,39 @@ class Writer(MsgSpecWriter):
             while not _flush():
                 pass
         except BrokenPipeError as error:
-            raise _reader_is_gone() from error
+            raise _closed_by_consumer() from error
         except OSError as error:
             _discard_stdout()
-            raise OutputError(f"Stdout takes no more ({error.strerror}): the tap stops") from error
+            raise OutputError(f"Writing to stdout failed ({error.strerror}); the sync was stopped") from error
         finally:
             self._is_writing = False
         if self._stopped:
             raise self._stopped
 
     def stop(self, reason: StoppedBySignal) -> None:
-        """Raise `reason`: at once, or where a line is being written, behind it."""
+        """Raise `reason` at once, or after the line that is being written."""
         if not self._is_writing or self._stopped:
             raise reason
         self._stopped = reason
 
     def check(self) -> None:
-        """Raise `OutputError` if the reader is gone, also while there is nothing to write."""
+        """Raise `OutputError` if the consumer has closed stdout. Works while there is nothing to write."""
         if hasattr(select, "poll"):
             stdout = select.poll()
             stdout.register(sys.__stdout__ or 1, 0)
             if any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0)):
-                raise _reader_is_gone()
+                raise _closed_by_consumer()
 
 
 def _write(data: memoryview) -> int:
-    """Return how many bytes stdout has taken; with PYTHONUNBUFFERED, a signal makes it take fewer."""
+    """Write, and return the number of bytes written. With PYTHONUNBUFFERED, a signal reduces it."""
     try:
-        taken: int | None = sys.stdout.buffer.write(data)
+        written: int | None = sys.stdout.buffer.write(data)
     except BlockingIOError as error:
-        taken = error.characters_written
-    if not taken:
+        written = error.characters_written
+    if not written:
         _wait_until_writable()
-    return taken or 0
+    return written or 0
 
 
 def _flush() -> bool:
@@ -90,15 +90,15 @@ def _flush() -> bool:
 
 
 def _wait_until_writable() -> None:
-    """Wait for the reader of a stdout that another process has made non-blocking."""
+    """Wait until stdout, which another process made non-blocking, accepts more."""
     select.select([], [sys.stdout], [])
 
 
-def _reader_is_gone() -> OutputError:
+def _closed_by_consumer() -> OutputError:
     _discard_stdout()
-    return OutputError("Stdout was closed by its reader: the tap stops")
+    return OutputError("Stdout was closed by its consumer; the sync was stopped")
 
 
 def _discard_stdout() -> None:
-    """Keep the interpreter from failing once more when it flushes stdout at exit."""
+    """Keep the interpreter from failing again when it flushes stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

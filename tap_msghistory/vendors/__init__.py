@@ -1,37 +1,33 @@
-"""The message histories that can be read, each in its own way; who does what with them is not known here."""
+"""The vendors' endpoints, one module each, and the list of all message histories."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tap_msghistory.config.account import Account
-from tap_msghistory.reading.source import MessageHistory
-from tap_msghistory.vendors.edna_source import EdnaMessages
-from tap_msghistory.vendors.partner_gateway_export.source import ExportedMessages
-from tap_msghistory.vendors.partner_gateway_source import PartnerGatewayMessages
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.vendors.edna import EdnaHistorySource
+from tap_msghistory.vendors.partner_gateway import (
+    PartnerGatewayRcsHistorySource,
+    PartnerGatewaySmsHistorySource,
+    PartnerGatewayWhatsAppHistorySource,
+)
+from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
 
-__all__ = [
-    "EdnaMessages",
-    "ExportedMessages",
-    "MessageHistory",
-    "PartnerGatewayMessages",
-    "of_account",
-    "schemas",
-]
-
-
-def of_account(account: Account) -> list[MessageHistory]:
-    """Return the histories of each vendor that the account has a credential for; without any, all of them."""
-    neither = not (account.has_edna or account.has_partner_gateway)
-    histories: list[MessageHistory] = []
-    if account.has_edna or neither:
-        histories.append(EdnaMessages(account))
-    if account.has_partner_gateway or neither:
-        histories += [PartnerGatewayMessages(account, it) for it in PartnerGatewayMessages.CHANNELS]
-        if account.config.get("partner_gateway_export"):
-            histories.append(ExportedMessages(account))
-    return histories
+#: All message histories, in the order in which streams are listed.
+SOURCES: tuple[type[HistorySource], ...] = (
+    EdnaHistorySource,
+    PartnerGatewaySmsHistorySource,
+    PartnerGatewayRcsHistorySource,
+    PartnerGatewayWhatsAppHistorySource,
+    PartnerGatewayExportSource,
+)
 
 
-def schemas() -> dict[str, Mapping[str, Any]]:
-    """Return the names of all histories that there are, each with the JSON schema of its records."""
-    return {history.name: history.schema for history in of_account(Account({"partner_gateway_export": True}))}
+def enabled_sources(config: Mapping[str, Any]) -> list[type[HistorySource]]:
+    """Return the histories of each vendor whose credentials are set; without any, those of all vendors."""
+    configured = {source.vendor for source in SOURCES if source.vendor.is_configured(config)}
+    return [
+        source
+        for source in SOURCES
+        if (not configured or source.vendor in configured)
+        and (source.enabled_by is None or config.get(source.enabled_by))
+    ]

@@ -1,1 +1,5 @@
-"""The partner gateway's export: a job is queued and waited for, its file parsed and ordered on disk."""
+"""The partner gateway's asynchronous export: jobs, CSV files, and messages sorted on disk."""
+
+from tap_msghistory.vendors.partner_gateway_export.source import PartnerGatewayExportSource
+
+__all__ = ["PartnerGatewayExportSource"]

@@ -1,4 +1,4 @@
-"""From a CSV file's bytes to rows as the JSON API would give them. Pure, and in constant memory."""
+"""Parses a CSV file into rows as the JSON API would return them. Pure, and in constant memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from tap_msghistory.errors import UnexpectedAnswerError
+from tap_msghistory.errors import UnexpectedResponseError
 from tap_msghistory.http.charsets import charset_of
 from tap_msghistory.http.json_bodies import REPLACEMENT
-from tap_msghistory.reading.records import EXTRA_FIELDS, Rejected, Row, json_type
-from tap_msghistory.stats import Effort
+from tap_msghistory.reading.records import EXTRA_FIELDS, Rejected, Row
+from tap_msghistory.schemas import json_type
+from tap_msghistory.stats import WindowStats
 
-csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters of the default
+csv.field_size_limit(2**31 - 1)  # a text may exceed the default of 131,072 characters
 
-# By separator. Where the comma does not separate columns, it may be the decimal sign.
+# By separator. If columns are not separated by commas, a comma may be the decimal sign.
 _NUMBERS = {
     ",": re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII),
     ";": re.compile(r"[+-]?\d{1,30}([.,]\d{1,30})?", re.ASCII),
@@ -36,47 +37,50 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 
 
 class _Known(NamedTuple):
-    """A column that the schema knows."""
+    """A column that is a property of the schema."""
 
     property: str
-    spelling: str
+    alias: str
     type: str
 
 
 class _Column(NamedTuple):
-    """A column of a file: its key in the rows, and what is done with its cells, if anything."""
+    """A column of a file: its key in the rows, and the conversion of its cells, if any."""
 
     key: str
     convert: Callable[[str], Any] | None
 
 
 class CsvRows:
-    """Reads files whose columns are known by name, whatever its case, spaces or separators."""
+    """Reads files whose columns are identified by name, ignoring case, spaces and punctuation."""
 
     def __init__(self, schema: Mapping[str, Any], *, needed: Iterable[set[str]]) -> None:
-        """Know the schema's properties. A file must have a column for one of each set in `needed`."""
+        """Require a column for one property of each set in `needed`."""
         self._needed = tuple(needed)
         self._known = {
-            _folded(spelling): _Known(name, spelling, json_type(declaration))
+            _folded(alias): _Known(name, alias, json_type(declaration))
             for name, declaration in schema["properties"].items()
             if name != EXTRA_FIELDS
-            for spelling in (*declaration.get("x-spellings", ()), name)
+            for alias in (*declaration.get("x-aliases", ()), name)
         }
 
     def read(
-        self, chunks: Iterable[bytes], headers: Mapping[str, str] | None = None, effort: Effort | None = None
+        self,
+        chunks: Iterable[bytes],
+        headers: Mapping[str, str] | None = None,
+        stats: WindowStats | None = None,
     ) -> Iterator[Row | Rejected]:
-        """Yield the rows of a file, keyed by spellings that the schema has, else as the header has it.
+        """Yield the rows of a file, keyed by the schema's aliases, or by the header for other columns.
 
-        A byte order mark or the charset that `headers` declare says how the text is encoded, else it is
-        UTF-8. Separators are those of `_NUMBERS`; a first line such as `sep=;` may name it. Empty cells are
-        left out. A row with another number of columns is rejected. A file without a header has no rows.
+        The encoding is that of the byte order mark or of the charset in `headers`, by default UTF-8. The
+        separator is one of `_NUMBERS`; a first line like `sep=;` may name it. Empty cells are left out. A row
+        with another number of columns is rejected. A file without a header has no rows.
 
-        Raises `UnexpectedAnswerError` for what is no such file, and for one that ends early: within a quoted
-        text, or with a last row that has fewer columns and no line break. Whether a file was cut within
-        its very last cell, only HTTP can tell, by its length or its encoding.
+        Raises `UnexpectedResponseError` for a file of another kind, and for one that ends early: within a
+        quoted text, or with a last row that has fewer columns and no line break. A file cut within its last
+        cell can only be detected by HTTP, from its length or its encoding.
         """
-        lines = _Lines(_texts(chunks, headers or {}, effort or Effort()))
+        lines = _Lines(_texts(chunks, headers or {}, stats or WindowStats()))
         header = next((line for line in lines if line.strip(_BLANKS)), "")
         named = _SEPARATOR_LINE.fullmatch(header.strip("\ufeff \r\n"))
         if named:
@@ -86,45 +90,48 @@ class CsvRows:
         separator, columns = self._columns(header, [named[1]] if named else [*_NUMBERS])
         reader = csv.reader(chain([header], lines), delimiter=separator, strict=True)
         next(reader)
-        lines.begin_row()
+        lines.start_row()
         while True:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
                 if lines.ended:
-                    raise UnexpectedAnswerError(f"the file ends within a row ({error})") from None
-                yield Rejected({"line": lines.begin_row()}, f"the row is not CSV ({error})")
+                    raise UnexpectedResponseError(f"the file ends within a row ({error})") from None
+                yield Rejected({"line": lines.start_row()}, f"the row is not CSV ({error})")
                 continue
             if cells is None:
                 return
-            line = lines.begin_row()
+            line = lines.start_row()
             if len(cells) == len(columns):
                 yield _row(columns, cells)
             elif cells:
-                what = f"{len(cells)} columns instead of {len(columns)}"
+                reason = f"{len(cells)} columns instead of {len(columns)}"
                 if len(cells) < len(columns) and not line.endswith("\n"):
-                    raise UnexpectedAnswerError(f"the file ends within a row: it has {what}")
-                yield Rejected({"columns": cells}, what)
+                    raise UnexpectedResponseError(f"the file ends within a row: it has {reason}")
+                yield Rejected({"columns": cells}, reason)
 
     def _columns(self, header: str, separators: Iterable[str]) -> tuple[str, list[_Column]]:
-        """Return the separator with which the needed columns are there, and the columns."""
+        """Return the separator for which all needed columns exist, and the columns."""
         for separator in separators:
             numbers = _NUMBERS[separator]
             names = _cells(header, separator)
             known = [self._known.get(_folded(name)) for name in names]
-            properties = {it.property for it in known if it}
+            properties = {column.property for column in known if column}
             if all(properties & needed for needed in self._needed):
-                keys = _distinct([it.spelling if it else name for name, it in zip(names, known, strict=True)])
+                keys = _distinct(
+                    [column.alias if column else name for name, column in zip(names, known, strict=True)]
+                )
                 return separator, [
-                    _Column(key, _conversion(it, numbers)) for key, it in zip(keys, known, strict=True)
+                    _Column(key, _conversion(column, numbers))
+                    for key, column in zip(keys, known, strict=True)
                 ]
-        raise UnexpectedAnswerError("the file does not begin with the names of a message's columns")
+        raise UnexpectedResponseError("the file does not start with the column names of messages")
 
 
 class _Lines:
-    r"""Yields lines, each with its \n but perhaps the last, and remembers those of the current row.
+    r"""Yields lines including their \n, and remembers those of the current row.
 
-    Other characters that end lines are text here.
+    Other line separators are part of the text.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -144,8 +151,8 @@ class _Lines:
         self._row.append(line)
         return line
 
-    def begin_row(self) -> str:
-        """Return the lines of the row before."""
+    def start_row(self) -> str:
+        """Start a new row, and return the lines of the previous one."""
         row, self._row = "".join(self._row), []
         return row
 
@@ -160,21 +167,21 @@ def _split(texts: Iterable[str]) -> Iterator[str]:
         yield rest
 
 
-def _texts(chunks: Iterable[bytes], headers: Mapping[str, str], effort: Effort) -> Iterator[str]:
-    """Decode a file, and count the characters that are replaced."""
+def _texts(chunks: Iterable[bytes], headers: Mapping[str, str], stats: WindowStats) -> Iterator[str]:
+    """Decode a file, and count the replaced characters."""
     decoder = None
     for chunk in chunks:
         if decoder is None:
             codec = next((codec for mark, codec in _MARKS.items() if chunk.startswith(mark)), None)
             decoder = codecs.getincrementaldecoder(codec or charset_of(headers) or "utf-8")(errors="replace")
         text = decoder.decode(chunk)
-        effort.replaced += text.count(REPLACEMENT) - chunk.count(REPLACEMENT.encode())
+        stats.replaced += text.count(REPLACEMENT) - chunk.count(REPLACEMENT.encode())
         if "\0" in text:
-            effort.replaced += text.count("\0")
+            stats.replaced += text.count("\0")
             text = text.replace("\0", REPLACEMENT)
         yield text
     if decoder is not None and (text := decoder.decode(b"", final=True)):
-        effort.replaced += len(text)
+        stats.replaced += len(text)
         yield text
 
 
@@ -186,18 +193,18 @@ def _row(columns: list[_Column], cells: list[str]) -> Row:
             if value is not None:
                 row[key] = value
             elif _SCIENTIFIC.fullmatch(_unwrapped(cell)):
-                row[f"{key} (rounded)"] = cell  # the digits are lost, and so it identifies nothing
+                row[f"{key} (rounded)"] = cell  # digits are lost, so it identifies nothing
     return row
 
 
 def _conversion(known: _Known | None, numbers: re.Pattern[str]) -> Callable[[str], Any] | None:
-    """Return what is done with the cells of a column; None: nothing, as in a text of a message."""
+    """Return the conversion of a column's cells; None for none, as in the text of a message."""
     if known is None:
         return _without_formula
     if known.property in _IDENTIFIERS:
         return _identifier
     conversions: dict[str, Callable[[str], Any]] = {
-        # Prices and counts are few, and messages many.
+        # There are few different prices and counts, and many messages.
         "integer": lru_cache(partial(_integer, numbers)),
         "number": lru_cache(partial(_number, numbers)),
     }
@@ -211,7 +218,7 @@ def _identifier(cell: str) -> str | None:
 
 
 def _unwrapped(cell: str) -> str:
-    """Return a cell without what keeps spreadsheets from taking it for a number or a formula."""
+    """Return a cell without the marks that keep spreadsheets from reading a number or a formula."""
     return _TEXT_MARK.sub("", _without_formula(cell))
 
 
@@ -232,18 +239,18 @@ def _folded(name: str) -> str:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Return `names`, but for further ones of the same name, which get their place added."""
-    return [f"{it} {place}" if it in names[:place] else it for place, it in enumerate(names)]
+    """Return `names`; repeated names get their position appended."""
+    return [f"{name} {index}" if name in names[:index] else name for index, name in enumerate(names)]
 
 
 def _integer(numbers: re.Pattern[str], text: str) -> int | str:
-    """Return the integer that the text is, or the text where it is none."""
+    """Return the text as an integer, or unchanged if it is not one."""
     number = _exact(numbers, text)
     return int(number) if number is not None and number == int(number) else text
 
 
 def _number(numbers: re.Pattern[str], text: str) -> float | str:
-    """Return the float that the text is exactly, or the text where there is none."""
+    """Return the text as a float, or unchanged if no float is exactly equal."""
     number = _exact(numbers, text)
     return float(number) if number is not None and number == Decimal(repr(float(number))) else text
 

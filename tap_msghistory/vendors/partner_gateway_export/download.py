@@ -1,4 +1,4 @@
-"""Downloads from pre-signed links: another host's, so without any credentials, and never logged."""
+"""Downloads from pre-signed links: without credentials, as they lead to another host, and never logged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tap_msghistory.config.validation import is_private_url
 from tap_msghistory.errors import ApiError
 from tap_msghistory.http.connections import headers as request_headers
 from tap_msghistory.http.connections import pool_for
-from tap_msghistory.stats import Effort
+from tap_msghistory.stats import WindowStats
 
 _CHUNK = 1 << 16  # bytes
 _GZIP = 31  # for zlib: a gzip member
@@ -23,37 +23,37 @@ _is_quiet = ContextVar("_is_quiet", default=False)
 
 
 class DownloadError(Exception):
-    """A file has not arrived whole. The text shows nothing of the link."""
+    """A download is incomplete. The message contains no part of the link."""
 
 
 class Downloader:
-    """Downloads files, several at once."""
+    """Downloads files. Used by several threads at once."""
 
     def __init__(self, *, timeout: float) -> None:
-        """Open no connection yet; `timeout`, in seconds, is for the server to connect, and to send on."""
+        """Set the timeout for connecting and for each wait for data, in seconds."""
         self._timeout = timeout
         for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(logger).addFilter(_may_be_logged)
 
-    def chunks(self, link: str, effort: Effort, headers: dict[str, str] | None = None) -> Iterator[bytes]:
-        """Yield a file as it comes; `headers` takes those of the response. Status 204 is an empty file.
+    def chunks(self, link: str, stats: WindowStats, headers: dict[str, str] | None = None) -> Iterator[bytes]:
+        """Yield a file in chunks, and store the response headers in `headers`. Status 204 is an empty file.
 
-        Raises `DownloadError` where it does not come whole, and `ApiError` for a link that is no TLS (but
-        for loopback), and when `effort` is stopped.
+        Raises `DownloadError` if the download is incomplete, and `ApiError` for a link without TLS (except
+        to loopback) and if `stats.cancelled` is set.
         """
         if not is_private_url(link):
-            raise ApiError("the partner gateway: its link to an export is no https:// URL")
-        effort.requests += 1
+            raise ApiError("the partner gateway: its link to an export is not an https:// URL")
+        stats.requests += 1
         try:
             with pool_for(link, 1) as pool, self._open(link, pool) as response:
                 if response.status == HTTPStatus.NO_CONTENT:
                     return
                 if response.status != HTTPStatus.OK:
-                    raise DownloadError(f"the download was answered with status {response.status}")
+                    raise DownloadError(f"the download returned status {response.status}")
                 if headers is not None:
                     headers.update(response.headers)
                 for chunk in _decoded(response):
-                    if effort.stop.is_set():
+                    if stats.cancelled.is_set():
                         raise ApiError("stopped while downloading")
                     yield chunk
         except urllib3.exceptions.HTTPError as error:
@@ -73,19 +73,19 @@ class Downloader:
 
 
 def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """Yield a body. urllib3 does not notice that a compressed one ends early."""
+    """Yield a decompressed body. urllib3 does not notice when a compressed body ends early."""
     if response.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
         yield from response.stream(_CHUNK, decode_content=True)
         return
     member = zlib.decompressobj(_GZIP)
-    is_complete = True  # of nothing, as for an empty period
+    is_complete = True  # an empty body is complete
     for chunk in response.stream(_CHUNK, decode_content=False):
         rest = chunk
         while rest:
             try:
                 yield member.decompress(rest)
             except zlib.error:
-                raise DownloadError("the file is not gzip, as its header says") from None
+                raise DownloadError("the file is not gzip although its header says so") from None
             is_complete, rest = member.eof, member.unused_data
             if member.eof:
                 member = zlib.decompressobj(_GZIP)
@@ -95,7 +95,7 @@ def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep urllib3 from logging what this thread asks for: it would log the link."""
+    """Keep urllib3 from logging the requests of this thread: it would log the link."""
     token = _is_quiet.set(True)
     try:
         yield

@@ -1,7 +1,7 @@
-"""The partner gateway's asynchronous export: `POST partner-gateway/v1/messages/history/export`.
+"""The export endpoints: `POST .../messages/history/export` and `.../exports`.
 
-Sources: the vendor's pages of the API reference, and its guide on exports. They describe the answers but
-show none, so each is read under several names; these stand here, and nowhere else.
+Sources: the vendor's API reference, and its guide on exports. They describe the responses without showing
+any, so each value is read from several names. These names are defined only here.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from urllib3 import BaseHTTPResponse
 
-from tap_msghistory.errors import UnexpectedAnswerError
-from tap_msghistory.http import json_bodies as bodies
-from tap_msghistory.http.retries import Answer
+from tap_msghistory.errors import UnexpectedResponseError
+from tap_msghistory.http import json_bodies
+from tap_msghistory.http.request import Request
 from tap_msghistory.planning.windows import Window
-from tap_msghistory.reading.endpoint import Request
 from tap_msghistory.timestamps import MILLISECOND, to_text
 
 _ID = ("id", "exportId", "jobId", "reference")
@@ -30,27 +30,27 @@ _IS_AVAILABLE = ("isAvailableForDownload", "availableForDownload")
 _START = ("startDateTime", "from")
 _END = ("endDateTime", "to")
 _KIND = ("type", "exportType", "kind")
-#: What may narrow a job, wherever the list shows it.
+#: Filters of a job, at any depth of its entry in the list.
 _FILTERS = ("sender", "recipient", "destination", "channel", "channels")
 
-#: What is documented as the page size when none is asked for, so that no server cuts it short.
-JOBS_A_PAGE = 10
-#: A listed time may be cut to whole seconds.
-_NEAR = timedelta(seconds=1)
+#: The documented default page size, which no server should cap.
+JOBS_PER_PAGE = 10
+#: Timestamps in the list may be truncated to whole seconds.
+_TOLERANCE = timedelta(seconds=1)
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 class State(Enum):
-    """What has become of a job."""
+    """The state of a job."""
 
     PENDING = "pending"
     READY = "ready"  #: its file can be downloaded
     FAILED = "failed"
-    EXPIRED = "expired"  #: its file is gone, and can be made anew
+    EXPIRED = "expired"  #: its file was deleted and can be requested again
 
 
 #: The vendor's documentation names PENDING, COMPLETED and EXPIRED, and "in progress, completed, or failed". A
-#: status of another name is one of a job that has ended without a file.
+#: job with any other status has ended without a file.
 _READY = {"COMPLETED", "COMPLETE", "READY", "DONE", "FINISHED", "SUCCESS", "SUCCEEDED", "AVAILABLE"}
 _PENDING = {
     "PENDING", "INPROGRESS", "QUEUED", "PROCESSING", "RUNNING", "CREATED", "NEW", "WAITING", "SUBMITTED",
@@ -60,28 +60,28 @@ _PENDING = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job, as the list of jobs shows it; None where it does not say."""
+    """A job in the list of jobs."""
 
     id: str
     state: State
-    start: datetime | None
+    start: datetime | None  #: of the exported range; None: not listed
     end: datetime | None
-    filters: Mapping[str, Any]  #: those that are listed with a value
-    is_of_messages: bool  #: as far as the list shows
+    filters: Mapping[str, Any]  #: those listed with a value
+    is_of_messages: bool  #: False if it is listed as an export of something else
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerGatewayExport:
-    """Exports of one account, narrowed by `filters` (`sender`, `recipient`)."""
+class PartnerGatewayExportEndpoint:
+    """The exports of one account, narrowed by `filters` (`sender`, `recipient`)."""
 
     base_url: str
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def queue_request(self, window: Window) -> Request:
-        """Ask for a new job. Asked twice, the gateway would work twice.
+        """Return the request for a new job. Sending it twice would create two jobs.
 
-        The pages do not say whether the bounds are inclusive: the start is a little early, as two
-        windows would lose the instant at which they meet if neither were.
+        It is not documented whether the bounds are inclusive. If both were exclusive, the messages of the
+        instant at which two windows meet would be lost, so the start is a millisecond early.
         """
         body = {
             "startDateTime": to_text(window.start - MILLISECOND),
@@ -92,76 +92,75 @@ class PartnerGatewayExport:
         return Request("POST", url, json=body, success=frozenset({200, 201, 202}), is_repeatable=False)
 
     def list_request(self, page: int) -> Request:
-        """Ask for a page of the jobs."""
+        """Return the request for a page of the list of jobs."""
         url = f"{self.base_url}/partner-gateway/v1/exports"
-        return Request("GET", url, params={"page": page, "limit": JOBS_A_PAGE})
+        return Request("GET", url, params={"page": page, "limit": JOBS_PER_PAGE})
 
     def link_request(self, job_id: str) -> Request:
-        """Ask for the link to a job's file; answered 400 where the file is gone."""
+        """Return the request for the link to a job's file. Its status is 400 if the file was deleted."""
         return Request("GET", self._job_url(job_id))
 
     def renew_request(self, job_id: str) -> Request:
-        """Ask for a job's file to be made anew."""
+        """Return the request to generate a job's file again."""
         return Request("POST", self._job_url(job_id), success=frozenset({200, 201, 202, 204}))
 
-    def queued_id(self, response: Answer) -> str:
-        """Return the id of a job that was queued. Raises `UnexpectedAnswerError`."""
-        answer = bodies.read(response, _decoder)
-        id_ = _as_id(_first(answer, _ID) if isinstance(answer, dict) else answer)
+    def queued_id(self, response: BaseHTTPResponse) -> str:
+        """Return the id of a queued job. Raises `UnexpectedResponseError`."""
+        content = json_bodies.read(response, _decoder)
+        id_ = _as_id(_first(content, _ID) if isinstance(content, dict) else content)
         if id_ is None:
-            raise UnexpectedAnswerError("it names no export")
+            raise UnexpectedResponseError("it has no id of an export")
         return id_
 
-    def jobs(self, response: Answer) -> list[Job | None]:
-        """Return a page of jobs; None for what is listed without an identifier.
-
-        Raises `UnexpectedAnswerError`.
-        """
-        answer = bodies.read(response, _decoder)
-        items = _first(answer, _LIST) if isinstance(answer, dict) else answer
+    def jobs(self, response: BaseHTTPResponse) -> list[Job | None]:
+        """Return a page of jobs; None for an entry without an id. Raises `UnexpectedResponseError`."""
+        content = json_bodies.read(response, _decoder)
+        items = _first(content, _LIST) if isinstance(content, dict) else content
         if not isinstance(items, list):
-            raise UnexpectedAnswerError("it is no list of exports")
+            raise UnexpectedResponseError("it is not a list of exports")
         return [*map(_job, items)]
 
-    def link(self, response: Answer) -> str:
-        """Return the link to a file. Raises `UnexpectedAnswerError`."""
-        answer = bodies.read(response, _decoder)
-        link = _first(answer, _LINK) if isinstance(answer, dict) else answer
+    def link(self, response: BaseHTTPResponse) -> str:
+        """Return the link to a file. Raises `UnexpectedResponseError`."""
+        content = json_bodies.read(response, _decoder)
+        link = _first(content, _LINK) if isinstance(content, dict) else content
         if not isinstance(link, str) or not link:
-            raise UnexpectedAnswerError("it has no link")
+            raise UnexpectedResponseError("it has no link")
         return link
 
     def is_for(self, job: Job, window: Window) -> bool:
-        """Return whether the list shows that a job is for `window` and has these filters.
+        """Return whether a job is listed with the range of `window` and with these filters.
 
-        Another program's job may be for the same range; a second job costs less than somebody else's rows.
+        Another program's job may have the same range. A second job is cheaper than the wrong rows.
         """
         bounds = ((job.start, window.start), (job.end, window.end))
-        is_range = all(shown is not None and abs(shown - asked) <= _NEAR for shown, asked in bounds)
+        is_range = all(
+            listed is not None and abs(listed - expected) <= _TOLERANCE for listed, expected in bounds
+        )
         return is_range and job.is_of_messages and job.filters == self.filters
 
     def _job_url(self, job_id: str) -> str:
         return f"{self.base_url}/partner-gateway/v1/exports/{quote(job_id, safe='')}"
 
 
-def _job(listed: Any) -> Job | None:
-    id_ = _as_id(_first(listed, _ID)) if isinstance(listed, dict) else None
+def _job(entry: Any) -> Job | None:
+    id_ = _as_id(_first(entry, _ID)) if isinstance(entry, dict) else None
     if id_ is None:
         return None
     return Job(
         id=id_,
-        state=_state(listed),
-        start=_moment(_first(listed, _START)),
-        end=_moment(_first(listed, _END)),
-        filters=_filters(listed),
-        is_of_messages=_is_of_messages(_first(listed, _KIND)),
+        state=_state(entry),
+        start=_time(_first(entry, _START)),
+        end=_time(_first(entry, _END)),
+        filters=_filters(entry),
+        is_of_messages=_is_of_messages(_first(entry, _KIND)),
     )
 
 
-def _filters(listed: dict[str, Any]) -> dict[str, Any]:
-    """Return the filters that a job is listed with, those in nested objects included."""
-    found = {name: listed[name] for name in _FILTERS if listed.get(name) not in (None, "", [])}
-    for value in listed.values():
+def _filters(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters of a job, including those in nested objects."""
+    found = {name: entry[name] for name in _FILTERS if entry.get(name) not in (None, "", [])}
+    for value in entry.values():
         if isinstance(value, dict):
             found.update(_filters(value))
     return found
@@ -171,8 +170,8 @@ def _is_of_messages(kind: Any) -> bool:
     return kind is None or any(word in str(kind).upper() for word in ("MESSAGE", "HISTORY"))
 
 
-def _state(listed: dict[str, Any]) -> State:
-    status, is_available = _first(listed, _STATUS), _first(listed, _IS_AVAILABLE)
+def _state(entry: dict[str, Any]) -> State:
+    status, is_available = _first(entry, _STATUS), _first(entry, _IS_AVAILABLE)
     name = "".join(filter(str.isalpha, str(status or ""))).upper()
     if not name:
         return State.READY if is_available else State.PENDING
@@ -183,9 +182,9 @@ def _state(listed: dict[str, Any]) -> State:
     return State.EXPIRED if name == "EXPIRED" else State.FAILED
 
 
-def _first(answer: dict[str, Any], names: tuple[str, ...]) -> Any:
-    """Return the value of the first name that there is, None if there is none."""
-    return next((answer[name] for name in names if answer.get(name) is not None), None)
+def _first(content: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """Return the value of the first of `names` that has one, else None."""
+    return next((content[name] for name in names if content.get(name) is not None), None)
 
 
 def _as_id(value: Any) -> str | None:
@@ -193,7 +192,7 @@ def _as_id(value: Any) -> str | None:
     return str(value) or None if is_id else None
 
 
-def _moment(text: Any) -> datetime | None:
+def _time(text: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):

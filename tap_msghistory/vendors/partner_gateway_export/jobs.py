@@ -1,4 +1,4 @@
-"""The life of an export job: queued once, waited for, made anew when its file is gone."""
+"""The life of an export job: queue it once, wait for it, renew its file when that has expired."""
 
 from __future__ import annotations
 
@@ -9,169 +9,177 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tap_msghistory.errors import ApiError, UnclearError
+from tap_msghistory.errors import AmbiguousOutcomeError, ApiError
 from tap_msghistory.http.client import Client
 from tap_msghistory.planning.windows import Window
-from tap_msghistory.stats import Effort
-from tap_msghistory.timestamps import to_text
+from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway_export.endpoint import (
-    JOBS_A_PAGE,
+    JOBS_PER_PAGE,
     Job,
-    PartnerGatewayExport,
+    PartnerGatewayExportEndpoint,
     State,
 )
 
 logger = logging.getLogger("tap-msghistory.exports")
 
-#: Jobs to queue for one window, the second if the first has failed.
-_JOBS_A_WINDOW = 2
-#: Queue requests without a clear answer, and files that are made anew, before a window is given up.
-_TRIES = 5
-#: Pages of the list to look through for a job whose id is unknown: 200 jobs. Where it is not among them,
-#: a second one is queued.
-_PAGES = 20
+#: Jobs per window: if the first fails, a second is queued.
+_JOBS_PER_WINDOW = 2
+#: Queue requests with an ambiguous outcome, and renewals of a file, before a window fails.
+_MAX_ATTEMPTS = 5
+#: Pages of the list (200 jobs) that are searched for a job whose id is unknown. If it is not found, a second
+#: job is queued.
+_MAX_PAGES = 20
 _BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """The seconds between two looks for a job; the vendor recommends 5 to 10."""
+class PollSchedule:
+    """The seconds between two polls of a job; the vendor recommends 5 to 10."""
 
     first: float = 5.0
     longest: float = 30.0
     growth: float = 1.5
 
     def pauses(self) -> Iterator[float]:
-        """Yield one pause after another, for ever."""
+        """Yield the pauses, endlessly."""
         pause = self.first
         while True:
             yield pause
             pause = min(pause * self.growth, self.longest)
 
 
-PATIENCE = Patience()
+POLL_SCHEDULE = PollSchedule()
 
 
 class ExportJobs:
-    """Brings one window after another to a file that can be downloaded. Used by several threads at once."""
+    """Exports windows to files that can be downloaded. Used by several threads at once."""
 
     def __init__(
-        self, *, api: PartnerGatewayExport, client: Client, timeout: float, patience: Patience = PATIENCE
+        self,
+        *,
+        endpoint: PartnerGatewayExportEndpoint,
+        client: Client,
+        timeout: float,
+        poll_schedule: PollSchedule = POLL_SCHEDULE,
     ) -> None:
-        """Queue nothing yet; `timeout`, in seconds, is how long a job is waited for."""
-        self._api = api
+        """Store the configuration. `timeout` is the maximum time to wait for a job, in seconds."""
+        self._endpoint = endpoint
         self._client = client
         self._timeout = timeout
-        self._patience = patience
+        self._poll_schedule = poll_schedule
         self._queueing = threading.Lock()
 
-    def run(self, window: Window, queued: Callable[[], None], effort: Effort) -> str:
-        """Return the id of a job for `window` whose file is ready; `queued` is called once there is one.
+    def run(self, window: Window, on_queued: Callable[[], None], stats: WindowStats) -> str:
+        """Return the id of a job for `window` whose file is ready; `on_queued` is called once it is queued.
 
-        Raises `ApiError`, and at once when `effort` is stopped while it waits.
+        Raises `ApiError`, also as soon as `stats.cancelled` is set during a wait.
         """
         deadline = time.monotonic() + self._timeout
-        for number in range(1, _JOBS_A_WINDOW + 1):
-            job_id = self._queue(window, effort)
-            logger.info("Export of %s: queued", span(window))
-            queued()
-            if self._is_ready(job_id, window, deadline, effort):
+        for number in range(1, _JOBS_PER_WINDOW + 1):
+            job_id = self._queue(window, stats)
+            logger.info("Export of %s: queued", window.describe())
+            on_queued()
+            if self._is_ready(job_id, window, deadline, stats):
                 return job_id
-            logger.warning("Export of %s: has failed at the gateway, %d times now", span(window), number)
-        raise ApiError(f"the partner gateway: the export of {span(window)} has failed {number} times")
+            logger.warning(
+                "Export of %s: failed at the gateway (attempt %d of %d)",
+                window.describe(),
+                number,
+                _JOBS_PER_WINDOW,
+            )
+        raise ApiError(
+            f"the partner gateway: the export of {window.describe()} failed {_JOBS_PER_WINDOW} times"
+        )
 
-    def link(self, job_id: str, window: Window, effort: Effort) -> str:
-        """Return a fresh link to a job's file, which is made anew if it is gone. Raises `ApiError`."""
+    def link(self, job_id: str, window: Window, stats: WindowStats) -> str:
+        """Return a new link to a job's file. If the file was deleted, it is renewed. Raises `ApiError`."""
         deadline = time.monotonic() + self._timeout
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             try:
-                return self._client.send(self._api.link_request(job_id), self._api.link, effort)
+                return self._client.send(self._endpoint.link_request(job_id), self._endpoint.link, stats)
             except ApiError as error:
                 if error.status != _BAD_REQUEST:
                     raise
-            self._renew(job_id, window, effort)
-            if not self._is_ready(job_id, window, deadline, effort):
-                raise ApiError(f"the partner gateway: the export of {span(window)} has failed")
-        raise _gave_up(window, "its file is gone time and again")
+            self._renew(job_id, window, stats)
+            if not self._is_ready(job_id, window, deadline, stats):
+                raise ApiError(f"the partner gateway: the export of {window.describe()} failed")
+        raise _gave_up(window, "its file expired repeatedly")
 
-    def listed(self, effort: Effort, page: int = 0) -> list[Job | None]:
+    def listed(self, stats: WindowStats, page: int = 0) -> list[Job | None]:
         """Return a page of the account's jobs."""
-        return self._client.send(self._api.list_request(page), self._api.jobs, effort)
+        return self._client.send(self._endpoint.list_request(page), self._endpoint.jobs, stats)
 
-    def _queue(self, window: Window, effort: Effort) -> str:
-        """Queue a job and return its id; after an unclear answer, look in the list first.
+    def _queue(self, window: Window, stats: WindowStats) -> str:
+        """Queue a job and return its id. After an ambiguous outcome, search the list for it first.
 
-        One at a time, so that a new job in the list is not another window's.
+        Jobs are queued one at a time, so that a new job in the list cannot be another window's.
         """
         with self._queueing:
-            known = {job.id for _, job in self._all_listed(effort, range(_PAGES))}
-            for _ in range(_TRIES):
+            known = {job.id for _, job in self._all_listed(stats, range(_MAX_PAGES))}
+            for _ in range(_MAX_ATTEMPTS):
                 try:
-                    return self._client.send(self._api.queue_request(window), self._api.queued_id, effort)
-                except UnclearError as error:
-                    logger.warning("%s; looking in the list for the export", error)
-                self._client.pause(self._patience.first, effort)
-                if job := self._find_new(window, known, effort):
+                    return self._client.send(
+                        self._endpoint.queue_request(window), self._endpoint.queued_id, stats
+                    )
+                except AmbiguousOutcomeError as error:
+                    logger.warning("%s; searching the list of exports for the job", error)
+                self._client.pause(self._poll_schedule.first, stats)
+                if job := self._find_new(window, known, stats):
                     return job.id
-        raise _gave_up(window, "no request to queue it was answered clearly")
+        raise _gave_up(window, "every queue request had an ambiguous outcome")
 
-    def _find_new(self, window: Window, known: set[str], effort: Effort) -> Job | None:
-        """Return a job that the list shows to be the one just asked for."""
-        new = (job for _, job in self._all_listed(effort, range(_PAGES)) if job.id not in known)
-        return next((job for job in new if self._api.is_for(job, window)), None)
+    def _find_new(self, window: Window, known: set[str], stats: WindowStats) -> Job | None:
+        """Return a job that is listed as the one just requested."""
+        new = (job for _, job in self._all_listed(stats, range(_MAX_PAGES)) if job.id not in known)
+        return next((job for job in new if self._endpoint.is_for(job, window)), None)
 
-    def _is_ready(self, job_id: str, window: Window, deadline: float, effort: Effort) -> bool:
-        """Wait for a job's end, and return whether there is a file."""
-        for _ in range(_TRIES):
-            state = self._wait(job_id, window, deadline, effort)
+    def _is_ready(self, job_id: str, window: Window, deadline: float, stats: WindowStats) -> bool:
+        """Wait for a job to end, and return whether it has a file."""
+        for _ in range(_MAX_ATTEMPTS):
+            state = self._wait(job_id, window, deadline, stats)
             if state is not State.EXPIRED:
                 return state is State.READY
-            self._renew(job_id, window, effort)
-        raise _gave_up(window, "it expires time and again")
+            self._renew(job_id, window, stats)
+        raise _gave_up(window, "it expired repeatedly")
 
-    def _wait(self, job_id: str, window: Window, deadline: float, effort: Effort) -> State:
+    def _wait(self, job_id: str, window: Window, deadline: float, stats: WindowStats) -> State:
         page = 0
-        for pause in self._patience.pauses():
-            self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), effort)
-            page, job = self._find(job_id, page, effort)
+        for pause in self._poll_schedule.pauses():
+            self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), stats)
+            page, job = self._find(job_id, page, stats)
             if job and job.state is not State.PENDING:
                 return job.state
             if time.monotonic() >= deadline:
                 break
         raise _gave_up(window, f"it is not ready after export_timeout ({self._timeout:g} seconds)")
 
-    def _find(self, job_id: str, page: int, effort: Effort) -> tuple[int, Job | None]:
-        """Return a job and the page it is on, which is asked for first next time.
+    def _find(self, job_id: str, page: int, stats: WindowStats) -> tuple[int, Job | None]:
+        """Return a job and its page, starting with `page`, where it was found last.
 
-        A list may lag behind what was queued, and may be long and sorted oldest first.
+        The list may not show a new job at once, and may be long and sorted oldest first.
         """
         last, all_pages = [page] if page else [], itertools.count()
         for pages in (last, all_pages):
-            for found_on, job in self._all_listed(effort, pages):
+            for found_on, job in self._all_listed(stats, pages):
                 if job.id == job_id:
                     return found_on, job
         return 0, None
 
-    def _all_listed(self, effort: Effort, pages: Iterable[int]) -> Iterator[tuple[int, Job]]:
-        """Yield the account's jobs, each with its page, until a page is short or brings none that is new."""
+    def _all_listed(self, stats: WindowStats, pages: Iterable[int]) -> Iterator[tuple[int, Job]]:
+        """Yield the account's jobs with their pages, until a page is short or contains no new job."""
         seen: set[str] = set()
         for page in pages:
-            listed = self.listed(effort, page)
+            listed = self.listed(stats, page)
             jobs = [job for job in listed if job is not None and job.id not in seen]
             yield from ((page, job) for job in jobs)
             seen.update(job.id for job in jobs)
-            if len(listed) < JOBS_A_PAGE or not jobs:
+            if len(listed) < JOBS_PER_PAGE or not jobs:
                 break
 
-    def _renew(self, job_id: str, window: Window, effort: Effort) -> None:
-        logger.warning("Export of %s: its file has expired and is made anew", span(window))
-        self._client.send(self._api.renew_request(job_id), lambda _: None, effort)
+    def _renew(self, job_id: str, window: Window, stats: WindowStats) -> None:
+        logger.warning("Export of %s: the file has expired; requesting a new one", window.describe())
+        self._client.send(self._endpoint.renew_request(job_id), lambda _: None, stats)
 
 
-def span(window: Window) -> str:
-    """Return what a window is called in logs and errors."""
-    return f"{to_text(window.start)} to {to_text(window.end)}"
-
-
-def _gave_up(window: Window, why: str) -> ApiError:
-    return ApiError(f"the partner gateway: gave up the export of {span(window)}, as {why}")
+def _gave_up(window: Window, reason: str) -> ApiError:
+    return ApiError(f"the partner gateway: gave up the export of {window.describe()}: {reason}")

@@ -1,97 +1,111 @@
-"""The partner gateway's asynchronous export: all channels in one file, a job a window."""
+"""The stream of exported messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from tap_msghistory.planning.windows import Window
-from tap_msghistory.reading.records import Identity
-from tap_msghistory.reading.source import MessageHistory, Watch
-from tap_msghistory.reading.window_rows import Batch
-from tap_msghistory.schemas import SCHEMAS
-from tap_msghistory.stats import Effort
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.schemas import load_schema
+from tap_msghistory.stats import WindowStats
+from tap_msghistory.vendors.partner_gateway import PARTNER_GATEWAY
 from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
 from tap_msghistory.vendors.partner_gateway_export.download import Downloader
-from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExport
-from tap_msghistory.vendors.partner_gateway_export.jobs import PATIENCE, ExportJobs, Patience
+from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint
+from tap_msghistory.vendors.partner_gateway_export.jobs import POLL_SCHEDULE, ExportJobs, PollSchedule
 from tap_msghistory.vendors.partner_gateway_export.reader import ExportReader
 
-if TYPE_CHECKING:
-    from tap_msghistory.http.client import Client
-
-_SCHEMA = SCHEMAS.get_schema("partner_gateway_message")
+_SCHEMA = load_schema("partner_gateway_message")
 
 
-class ExportedMessages(MessageHistory):
+class PartnerGatewayExportSource(HistorySource):
     """Messages of all channels that were sent through the API; no others."""
 
     name = "partner_gateway_history_export"
-    schema: Mapping[str, Any] = {
+    schema: ClassVar[dict[str, Any]] = {
         **_SCHEMA,
         "required": [*_SCHEMA["required"], "channel"],
         "properties": {
             **_SCHEMA["properties"],
             "channel": {**_SCHEMA["properties"]["channel"], "type": "string"},
         },
-        "description": "Messages of all channels, by the partner gateway's CSV export: only those that were "
-        "sent through the API. Messages of campaigns and of the web console are left out.",
+        "description": "Messages of all channels, by the partner gateway's CSV export: only those sent "
+        "through the API. Messages of campaigns and of the web console are not included.",
     }
-    sent_at = "sendDate"
+    #: A file has messages of several channels, each with its own identifiers.
+    primary_keys = ("messageId", "channel")
+    replication_key = "sendDate"
+    vendor = PARTNER_GATEWAY
+    enabled_by = "partner_gateway_export"
+    #: Senders choose identifiers, and may use one for several messages.
+    distinguished_by = ("destination", "sendDate")
     id_fallback = "customerMessageId"
-    #: A file mixes channels, each of which has identifiers of its own, chosen by senders.
-    identity = Identity(
-        key=("messageId", "channel"), message=("messageId", "channel", "destination", "sendDate")
-    )
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
-    #: Where no answer tells whose a job is, one process could take another's for its own.
-    most_readers = 1
-    #: How jobs are looked for.
-    patience: Patience = PATIENCE
+    #: If a response does not identify a job, a process could take another process's job for its own.
+    max_processes = 1
+    #: The schedule of polls for jobs.
+    poll_schedule: ClassVar[PollSchedule] = POLL_SCHEDULE
 
     @property
-    def client(self) -> Client:
-        """The client that holds the gateway's credentials."""
-        return self.account.partner_gateway_client
+    def workers(self) -> int:
+        """The number of jobs at once."""
+        return self.account.settings.export_concurrency
 
     @cached_property
     def jobs(self) -> ExportJobs:
         """The account's export jobs, narrowed by the settings."""
         config = self.account.config
-        filters = {it: config.get(f"partner_gateway_export_{it}") for it in ("sender", "recipient")}
+        filters = {name: config.get(f"partner_gateway_export_{name}") for name in ("sender", "recipient")}
         return ExportJobs(
-            api=PartnerGatewayExport(
-                config["partner_gateway_base_url"].rstrip("/"),
-                {name: value for name, value in filters.items() if value},
+            endpoint=PartnerGatewayExportEndpoint(
+                self.vendor.base_url(config), {name: value for name, value in filters.items() if value}
             ),
             client=self.client,
             timeout=self.account.settings.export_timeout,
-            patience=self.patience,
+            poll_schedule=self.poll_schedule,
         )
 
-    def sample(self, window: Window) -> list[Any]:  # noqa: ARG002
-        """Return nothing; listing jobs shows that the credentials work without queueing one."""
-        self.jobs.listed(Effort())
-        return []
-
-    def check(self, window: Window) -> str:  # noqa: ARG002
-        """List the jobs, which shows that the credentials work without queueing one."""
-        self.jobs.listed(Effort())
-        return "ok, export jobs can be listed"
-
-    def read_windows(self, windows: list[Window], watch: Watch) -> Iterator[Batch]:
-        """Have up to `export_concurrency` jobs at once, and yield a window's messages in several batches."""
-        settings = self.account.settings
-        reader = ExportReader(
+    @cached_property
+    def read_window(self) -> ExportReader:
+        """The reader of single windows."""
+        return ExportReader(
             client=self.client,
             jobs=self.jobs,
-            downloader=Downloader(timeout=settings.request_timeout),
-            rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.sent_at}]),
-            shaper=self.get_shaper(),
+            downloader=Downloader(timeout=self.account.settings.request_timeout),
+            rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.replication_key}]),
+            normalizer=self.normalizer,
             layout=self.layout,
         )
-        for export in self.side_by_side(windows, reader.read, settings.export_concurrency, watch):
-            yield from export.batches()
+
+    @cached_property
+    def sampler(self) -> ExportSampler:
+        """Small requests that queue no job."""
+        return ExportSampler(self.jobs)
+
+
+class ExportSampler:
+    """Lists jobs, which checks the credentials without queueing a job."""
+
+    def __init__(self, jobs: ExportJobs) -> None:
+        self._jobs = jobs
+
+    def check(self, window: Window) -> str:  # noqa: ARG002
+        """List the jobs."""
+        self._jobs.listed(WindowStats())
+        return "ok, export jobs can be listed"
+
+    def sample(self, window: Window) -> list[Any]:  # noqa: ARG002
+        """List the jobs, and return no records."""
+        self._jobs.listed(WindowStats())
+        return []
+
+    def estimate(self, window: Window, stats: WindowStats) -> float | None:  # noqa: ARG002
+        """Return None: the number of messages is known only once a file has been read."""
+        return None
+
+    def accepts(self, moment: datetime) -> bool:  # noqa: ARG002
+        """Return True: it is unknown."""
+        return True

@@ -1,4 +1,4 @@
-"""BATCH files of JSON lines. The SDK compresses them whatever `batch_config` says."""
+"""BATCH files of JSON lines. The SDK alone would compress them whatever `batch_config` says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def get_batcher(tap: str, stream: str, batch_config: BatchConfig) -> BaseBatcher:
-    """Return the batcher that writes the files as `batch_config` describes them."""
+    """Return the batcher for the encoding of `batch_config`."""
     encoding = batch_config.encoding
     is_plain = encoding.format == "jsonl" and encoding.compression != "gzip"
     return (PlainLinesBatcher if is_plain else Batcher)(tap, stream, batch_config)

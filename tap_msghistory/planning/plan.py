@@ -1,0 +1,85 @@
+"""Plans a run: the ranges of send time to read, in order.
+
+Let `B` be the bookmark (send time has been read up to it), `A` the time as of which that was done, and `N`
+the time as of which this run reads. A run reads
+
+- new messages: `(B, N]`;
+- for each age `d` of `revisit_after`, the messages that have reached that age since: `(A - d, N - d]`;
+- with a `lookback`, also `(B - lookback, B]`.
+
+From run to run the ranges of an age join without a gap, so each message is read when it is new and exactly
+once more at each age, whatever the rhythm of the runs. Ranges that touch or overlap are read as one. Windows
+are ordered oldest first, and each is half-open, `(start, end]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tap_msghistory.planning.bookmarks import Bookmark
+from tap_msghistory.planning.windows import MAX_SPAN, Reason, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The settings that determine which messages a run reads."""
+
+    start_date: datetime
+    revisit_after: tuple[timedelta, ...] = ()
+    lookback: timedelta = timedelta(0)
+
+
+def plan(
+    bookmark: Bookmark,
+    until: datetime,
+    schedule: Schedule,
+    max_span: timedelta = MAX_SPAN,
+    *,
+    new_until: datetime | None = None,
+) -> list[Window]:
+    """Return the windows to read as of `until`, oldest first and without overlaps.
+
+    With `new_until`, new messages sent after it are left to a later run.
+    """
+    start_date = schedule.start_date
+    read_to = max(bookmark.read_to, start_date)
+    if until <= read_to:
+        return []
+    lookback_start = max(read_to - schedule.lookback, start_date)
+    revisits: list[tuple[datetime, datetime]] = []
+    for reached, due in sorted((bookmark.reached(age), until - age) for age in schedule.revisit_after):
+        start, end = max(reached, start_date), min(due, lookback_start)
+        if revisits and start <= revisits[-1][1]:
+            start, end = revisits[-1][0], max(revisits.pop()[1], end)
+        if start < end:
+            revisits.append((start, end))
+    windows: list[Window] = []
+    for start, end in revisits:
+        windows += _split(start, end, Reason.REVISIT, max_span)
+    windows += _split(lookback_start, read_to, Reason.LOOKBACK, max_span)
+    windows += _split(read_to, min(new_until or until, until), Reason.NEW, max_span)
+    return windows
+
+
+def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Schedule) -> Bookmark:
+    """Return the bookmark after `window`, the oldest unread window of a run as of `until`, has been read."""
+    if window.reason is Reason.NEW:
+        # Revisits are older than new messages, so they have all been read by now.
+        return Bookmark(read_to=window.end, as_of=until, read_from=bookmark.read_from)
+    return replace(
+        bookmark,
+        revisited_to={
+            age: max(bookmark.reached(age), min(until - age, window.end)) for age in schedule.revisit_after
+        },
+    )
+
+
+def _split(start: datetime, end: datetime, reason: Reason, max_span: timedelta) -> list[Window]:
+    """Split a range into windows that the vendors accept."""
+    windows = []
+    while start < end:
+        stop = min(start + max_span, end)
+        windows.append(Window(start, stop, reason))
+        start = stop
+    return windows

@@ -1,0 +1,89 @@
+"""The columns of a stream's records, their order, and their identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tap_msghistory.reading.records import EXTRA_FIELDS, Rejected, record_type
+from tap_msghistory.reading.spool import Message
+
+SHARED_KEY = "another message has the same identifier"
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The properties that tell records apart.
+
+    `key` is the primary key in a warehouse. If senders choose identifiers, different messages may share a
+    key; `message` has the properties that also distinguish those.
+    """
+
+    key: tuple[str, ...]
+    message: tuple[str, ...]
+
+    @property
+    def keys_may_be_shared(self) -> bool:
+        """Whether different messages may have the same key."""
+        return self.key != self.message
+
+
+class Layout:
+    """Reads the send time, the key and the identity of a stream's records."""
+
+    def __init__(self, schema: Mapping[str, Any], *, identity: Identity, replication_key: str) -> None:
+        self.schema = schema
+        self.identity = identity
+        self.sent_at: Callable[[Any], str] = attrgetter(replication_key)
+        self.identity_of: Callable[[Any], Any] = attrgetter(*identity.message)
+        self.key_of: Callable[[Any], Any] = attrgetter(*identity.key)
+        self._rest = [name for name in identity.message if name != "messageId"]
+        self._decode = msgspec.json.Decoder(record_type(schema, extra_fields=dict[str, Any] | None)).decode
+
+    def item_identity(self, item: Any) -> Any:
+        """Return the identity of a record or of a rejected row."""
+        return encode(item.row) if type(item) is Rejected else self.identity_of(item)
+
+    def order(self, record: Any) -> tuple[Any, ...]:
+        """Return the sort key of a record: send time, identifier, and the rest of the identity."""
+        return (self.sent_at(record), record.messageId, self._rest_of(record))
+
+    def message(self, record: Any) -> Message:
+        """Return a record in the form that a spool stores."""
+        sent_at, id_, rest = self.order(record)
+        return Message(sent_at, id_, rest, encode(self.key_of(record)), encode(record))
+
+    def record(self, message: Message) -> Any:
+        """Return the record of a message in a spool."""
+        return self._decode(message.record)
+
+    def reject_shared_key(self, record: Any) -> Rejected:
+        """Return a record as rejected because another message has its key."""
+        row = {name: value for name, value in msgspec.structs.asdict(record).items() if value is not None}
+        row |= row.pop(EXTRA_FIELDS, {})
+        return Rejected(row, SHARED_KEY, self.identity_of(record))
+
+    def _rest_of(self, record: Any) -> str:
+        return "\n".join(getattr(record, name) or "" for name in self._rest)
+
+
+class Identities(Sequence[Any]):
+    """The identities of a page's rows, computed on access because few are needed."""
+
+    def __init__(self, items: Sequence[Any], layout: Layout) -> None:
+        self._items = items
+        self._identity = layout.item_identity
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._items)
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return the identity of one row."""
+        return self._identity(self._items[place])

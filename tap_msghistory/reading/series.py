@@ -1,0 +1,66 @@
+"""One series of messages: how to request its pages, and the server's limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tap_msghistory.http.client import Client
+from tap_msghistory.http.request import Request
+from tap_msghistory.planning.windows import CAPACITY, Order
+from tap_msghistory.reading.endpoint import HistoryEndpoint
+from tap_msghistory.reading.layout import Layout
+from tap_msghistory.reading.page_decoder import Page, PageDecoder
+from tap_msghistory.stats import WindowStats
+
+#: A probe requests a row slightly below the capacity: pages overlap and bounds are shared.
+_PROBE_MARGIN = 100
+PROBED_ROW = CAPACITY - _PROBE_MARGIN
+#: Bytes per page. If messages are large, a page has fewer rows.
+_PAGE_BYTES = 4_000_000
+_MIN_PAGE_ROWS = 10
+
+
+@dataclass(slots=True)
+class ServerLimits:
+    """The limits that responses have revealed so far."""
+
+    capacity: int | None = None  #: the maximum number of rows that any query returns; None: no limit is known
+    reached_rows: int = 0  #: a number of rows that a query is known to return
+    order: Order | None = None
+    row_bytes: float = 0.0
+    inseparable_rows: int = 0  #: the largest number of rows that no split separated
+
+    @property
+    def probed_row(self) -> int:
+        """The row at which a window is full."""
+        row = max(PROBED_ROW, 2 * self.inseparable_rows)
+        if self.capacity is None:
+            return row
+        return max(min(row, self.capacity - _PROBE_MARGIN), self.capacity // 2, 1)
+
+    def note_page(self, page: Page) -> None:
+        """Record the size of a page's rows."""
+        if page.items:
+            self.row_bytes = page.size / len(page.items)
+
+    def page_rows(self, page_size: int) -> int:
+        """Return how many rows to request in one page: `page_size`, or fewer if rows are large."""
+        if self.row_bytes * page_size <= _PAGE_BYTES:
+            return page_size
+        return min(page_size, max(int(_PAGE_BYTES / self.row_bytes), _MIN_PAGE_ROWS))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The messages behind one endpoint with one credential. Shared by all windows."""
+
+    endpoint: HistoryEndpoint
+    client: Client
+    decoder: PageDecoder
+    layout: Layout
+    page_size: int  #: rows to request per page
+    limits: ServerLimits
+
+    def send(self, request: Request, stats: WindowStats) -> Page:
+        """Return the page that a request returns. Raises `ApiError`."""
+        return self.client.send(request, self.decoder, stats)
