@@ -1,5 +1,5 @@
-"""What the tap costs: measured beside the stock SDK way and beside a plain script, on one machine.
+"""Benchmarks of the tap, next to a tap written with the stock SDK and a plain script, on one machine.
 
-`python -m bench` takes every measure, prints the tables and writes `docs/benchmarks.md`. The server that all
-read from is a process of its own, on loopback, and so lean that it is not what limits them.
+`python -m bench` runs all measurements, prints the tables and writes `docs/benchmarks.md`. All commands read
+from a local server in a separate process, which is fast enough not to be the bottleneck.
 """

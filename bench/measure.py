@@ -1,4 +1,4 @@
-"""What a command takes: CPU, wall clock and memory, of the command alone and whole."""
+"""CPU time, wall time and peak memory of commands, from process start to exit."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from tempfile import NamedTemporaryFile
 from bench.serving import HOST, REPOSITORY
 from demo.processes import Command, CommandError, running, tail
 
-MIB = 2**20 if sys.platform == "darwin" else 2**10
-"""In the unit in which the system tells the peak of memory."""
+MAXRSS_PER_MIB = 2**20 if sys.platform == "darwin" else 2**10
+"""`ru_maxrss` is in bytes on macOS and in KiB on Linux."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of a process from its start to its end."""
+    """Resource usage of one process over its lifetime."""
 
     cpu_s: float
     """User and system time."""
     wall_s: float
     peak_mib: float
-    """Resident memory. Linux counts from that of the process that started it: keep this one lean."""
+    """Peak resident memory. On Linux it is at least that of the parent at fork: keep this process small."""
 
 
 def measure(command: Command) -> Usage:
-    """Run a command with its output going nowhere; CommandError if it fails."""
-    began = time.perf_counter()
+    """Run a command and discard its output. Raises CommandError if it fails."""
+    started_at = time.perf_counter()
     with _started(command, subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - began
+        wall_s = time.perf_counter() - started_at
         process.returncode = os.waitstatus_to_exitcode(status)
-    return Usage(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / MIB)
+    return Usage(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / MAXRSS_PER_MIB)
 
 
 def alternate(commands: Mapping[str, Command], repetitions: int) -> dict[str, Usage]:
-    """Run the commands in turn, so that all have the machine's good and bad moments; return medians."""
+    """Run the commands alternately, so that load from other programs affects all of them; return medians."""
     runs: dict[str, list[Usage]] = {name: [] for name in commands}
     for _ in range(repetitions):
         for name, command in commands.items():
@@ -51,7 +51,10 @@ def alternate(commands: Mapping[str, Command], repetitions: int) -> dict[str, Us
 
 
 def check(command: Command, messages: int) -> None:
-    """Run a command once, unmeasured; CommandError unless it writes so many messages, a line each."""
+    """Run a command once, without measuring. Raises CommandError unless it writes `messages` messages.
+
+    Each message must be on a line of its own.
+    """
     with _started(command, subprocess.PIPE) as process:
         lines = process.stdout or ()
         found = sum(b'"messageId"' in line and b'"key_properties"' not in line for line in lines)
@@ -62,7 +65,7 @@ def check(command: Command, messages: int) -> None:
 
 @contextmanager
 def _started(command: Command, stdout: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command, which is to have ended at the end of the block; CommandError if it fails."""
+    """Start a command that must exit within the block. Raises CommandError if it fails."""
     with NamedTemporaryFile(prefix="msghistory-bench-") as log:
         with running(command, stdout=stdout, stderr=log, cwd=REPOSITORY, env=_env()) as process:
             yield process
@@ -72,9 +75,9 @@ def _started(command: Command, stdout: int) -> Iterator[subprocess.Popen[bytes]]
 
 def _median(usages: list[Usage]) -> Usage:
     return Usage(
-        median(it.cpu_s for it in usages),
-        median(it.wall_s for it in usages),
-        median(it.peak_mib for it in usages),
+        median(usage.cpu_s for usage in usages),
+        median(usage.wall_s for usage in usages),
+        median(usage.peak_mib for usage in usages),
     )
 
 
@@ -83,7 +86,7 @@ def _name(command: Command) -> str:
 
 
 def _env() -> dict[str, str]:
-    """Keep what goes to the server off a proxy, and Python as fast as it is by itself."""
-    # PYTHONUNBUFFERED makes each line a system call, PYTHONDONTWRITEBYTECODE each start a compilation.
+    """Return the environment without proxies for the server and without Python settings that slow it down."""
+    # PYTHONUNBUFFERED makes each line a system call, PYTHONDONTWRITEBYTECODE compiles at every start.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONPATH"}
     return {**inherited, "no_proxy": HOST, "NO_PROXY": HOST}

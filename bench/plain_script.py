@@ -1,6 +1,6 @@
-"""The least that a script can do: fetch page after page, and print a line a message. No more.
+"""A minimal script: fetch all pages of a history and print one line per message.
 
-No retries, no state, no schema, no order: what is lost or sent twice stays so.
+It has no retries, state, schema or ordering, and does not detect missing or repeated messages.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def edna_pages(session: requests.Session, url: str, since: str, until: str) -> I
             "limit": LIMIT,
             "sort": [{"property": "sentOrReceivedAt", "direction": "ASC"}],
         }
-        answer = orjson.loads(session.post(f"{url}/api/messages/history", json=body).content)
-        yield answer["content"]
-        offset, more = offset + LIMIT, answer["hasNext"]
+        response = orjson.loads(session.post(f"{url}/api/messages/history", json=body).content)
+        yield response["content"]
+        offset, more = offset + LIMIT, response["hasNext"]
 
 
 def gateway_pages(session: requests.Session, url: str, since: str, until: str) -> Iterator[list[Any]]:
-    """Yield the pages of the gateway's SMS."""
+    """Yield the pages of the gateway's SMS history."""
     page, rows = 0, [None] * LIMIT
     while len(rows) == LIMIT:
         params: dict[str, str | int] = {
@@ -42,13 +42,13 @@ def gateway_pages(session: requests.Session, url: str, since: str, until: str) -
             "page": page,
             "limit": LIMIT,
         }
-        answer = session.get(f"{url}/api/partner-gateway/v1/messages/history", params=params)
-        rows, page = orjson.loads(answer.content), page + 1
+        response = session.get(f"{url}/api/partner-gateway/v1/messages/history", params=params)
+        rows, page = orjson.loads(response.content), page + 1
         yield rows
 
 
 def main() -> None:
-    """Print a history."""
+    """Print the history of one vendor."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("vendor", choices=("edna", "gateway"))
     parser.add_argument("url")

@@ -1,4 +1,7 @@
-"""What was measured, as tables: on the terminal and in Markdown, with the machine and the versions."""
+"""Results of the benchmarks as tables: for the terminal, and for `docs/benchmarks.md`.
+
+The document contains measurements only. The targets that a release should meet are printed on the terminal.
+"""
 
 from __future__ import annotations
 
@@ -18,42 +21,50 @@ PACKAGES = ("tap-msghistory", "singer-sdk", "msgspec", "requests", "orjson", "me
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What is promised, what was measured, and whether it held."""
+class Target:
+    """A requirement, the measured value, and whether it meets the requirement."""
 
-    promise: str
+    requirement: str
     measured: str
-    holds: bool
+    is_met: bool
 
     def __str__(self) -> str:
-        """Say it in a line."""
-        return f"{self.promise}: {self.measured}{'' if self.holds else ' — NOT REACHED'}"
+        """Return one line."""
+        return f"[{'met' if self.is_met else 'NOT MET'}] {self.requirement}: {self.measured}"
 
 
 @dataclass(slots=True)
 class Section:
-    """A part's outcome; the cells of the first column are text, the others figures."""
+    """Results of one part. The cells of the first column are labels, the others are numbers."""
 
     title: str
-    explanation: str
+    description: str
     header: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """Measurements that are not in the table, for example ratios."""
+    targets: list[Target] = field(default_factory=list)
+    """Printed on the terminal only."""
 
     def to_markdown(self) -> str:
-        """Return the section, headed by its title."""
+        """Return the section for the document: title, description, table and findings."""
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
         rule = ["-" * width for width in widths[:1]] + ["-" * (width - 1) + ":" for width in widths[1:]]
         table = "\n".join(
             "| " + " | ".join(_justified(cells, widths)) + " |" for cells in (self.header, rule, *self.rows)
         )
-        claims = "\n".join(f"- {claim}" for claim in self.claims)
-        return "\n\n".join(part for part in (f"## {self.title}", self.explanation, table, claims) if part)
+        findings = "\n".join(f"- {finding}" for finding in self.findings)
+        return "\n\n".join(part for part in (f"## {self.title}", self.description, table, findings) if part)
+
+    def to_terminal(self) -> str:
+        """Return the section for the terminal: the document's text, followed by the targets."""
+        targets = "\n".join(map(str, self.targets))
+        return "\n\n".join(part for part in (self.to_markdown(), targets) if part)
 
 
-def document(sections: Sequence[Section], how: str) -> str:
-    """Return the whole document; `how` tells the scale and the way to run it again."""
-    head = f"# Benchmarks\n\n{how}\n\n{_machine()}"
+def document(sections: Sequence[Section], introduction: str) -> str:
+    """Return the whole document, with the machine and the versions."""
+    head = f"# Benchmarks\n\n{introduction}\n\n{_machine()}"
     return "\n\n".join([head, *(section.to_markdown() for section in sections)]) + "\n"
 
 
@@ -67,14 +78,14 @@ def _machine() -> str:
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores{_memory()}; "
         f"{platform.system()}, {platform.python_implementation()} {platform.python_version()}; "
-        f"{versions}, {_target()}."
+        f"{versions}, {_postgres_loader()}."
     )
 
 
 def _memory() -> str:
     try:
         return f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    except ValueError:  # macOS does not tell
+    except ValueError:  # not available on macOS
         return ""
 
 
@@ -90,9 +101,10 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "none"
+        return "(not installed)"
 
 
-def _target() -> str:
+def _postgres_loader() -> str:
+    """Return name and version of the loader in `meltano.yml`."""
     found = re.search(r"(\S*target-postgres)==(\S+)", (REPOSITORY / "meltano.yml").read_text())
     return f"{found[1]} {found[2]}" if found else "target-postgres"

@@ -1,4 +1,4 @@
-"""How much is measured: in full, or a quick look at whether everything works."""
+"""Numbers of messages and repetitions: for published figures, and for a quick functional check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Numbers of messages, and how often what is timed is repeated (the median counts)."""
+    """Numbers of messages and repetitions. The result of repeated runs is their median."""
 
     repetitions: int
     cpu: int

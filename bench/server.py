@@ -1,7 +1,8 @@
-"""Both vendors' message histories, as fast as Python serves them. It only serves the benchmarks.
+"""A fast HTTP server with both vendors' message histories, for the benchmarks only.
 
-`python -m bench.server --messages 200000` prints its URL once it listens. It knows what the tap and the
-contestants send and refuses nothing; the sandbox is the server that is true to the vendors' pages.
+`python -m bench.server --messages 200000 ...` prints its URL once it listens. It supports only the requests
+that the measured commands send and validates nothing; the sandbox is the server that follows the vendors'
+documentation.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from bench.serving import HOST, Counts
 from msghistory_sandbox.times import parse_ms
 
 BACKLOG = 128
-PAGE_ROWS = 100
-"""A request for fewer rows is counted as a probe."""
+MIN_PAGE_ROWS = 100
+"""Requests for fewer rows are counted as probes."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class Sort(msgspec.Struct):
-    """One of edna's sort criteria; by whatever property, the order is that of the send times."""
+    """A sort criterion of edna. Rows are always sorted by send time, whatever its property."""
 
     direction: str = "DESC"
 
 
 class EdnaQuery(msgspec.Struct, rename="camel"):
-    """The body of a request to edna."""
+    """Body of a request to edna."""
 
     date_from: str
     date_to: str
@@ -43,30 +44,29 @@ class EdnaQuery(msgspec.Struct, rename="camel"):
 
 
 class Histories:
-    """Answers requests."""
+    """Both histories and the request handler; see `main` for the options."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Make the messages; see `main` for the options."""
         spread = Spread(options.messages, options.since_ms, options.span_ms)
         self._edna, self._gateway = edna_rows(spread), gateway_rows(spread)
         self._options = options
         self._counts = Counts()
 
-    def answer(self, target: str, body: bytes) -> tuple[bytes, float]:
-        """Return the body of the answer to a request, and the seconds to wait before it is sent."""
+    def respond(self, target: str, body: bytes) -> tuple[bytes, float]:
+        """Return the response body for a request, and the seconds to wait before sending it."""
         if target == "/counts":
             counts, self._counts = self._counts, Counts()
             return msgspec.json.encode(counts), 0
-        path, _, query = target.partition("?")
+        path, _, query_string = target.partition("?")
         if path == "/api/messages/history":
-            asked = msgspec.json.decode(body, type=EdnaQuery)
-            newest_first = not asked.sort or asked.sort[0].direction == "DESC"
-            found = _found(self._edna, asked.date_from, asked.date_to, newest_first=newest_first)
-            page = found[asked.offset : asked.offset + asked.limit]
-            more = b"true" if asked.offset + len(page) < len(found) else b"false"
-            answer = b'{"content":[%b],"hasNext":%b}' % (self._edna.page(page), more)
-            return answer, self._count(asked.offset, asked.limit, len(page))
-        params = {name: values[0] for name, values in parse_qs(query).items()}
+            query = msgspec.json.decode(body, type=EdnaQuery)
+            newest_first = not query.sort or query.sort[0].direction == "DESC"
+            found = _found(self._edna, query.date_from, query.date_to, newest_first=newest_first)
+            page = found[query.offset : query.offset + query.limit]
+            more = b"true" if query.offset + len(page) < len(found) else b"false"
+            response = b'{"content":[%b],"hasNext":%b}' % (self._edna.page(page), more)
+            return response, self._count(query.offset, query.limit, len(page))
+        params = {name: values[0] for name, values in parse_qs(query_string).items()}
         limit = int(params["limit"])
         offset = int(params["page"]) * limit
         newest_first = not self._options.oldest_first
@@ -75,11 +75,11 @@ class Histories:
         return b"[%b]" % self._gateway.page(page), self._count(offset, limit, len(page))
 
     def _count(self, offset: int, limit: int, rows: int) -> float:
-        """Count a request, and return the seconds that it takes."""
+        """Count a request, and return the delay of its response in seconds."""
         cost_ms = self._options.offset_cost_ms * offset / 1000
         counts = self._counts
         counts.requests += 1
-        counts.probes += limit < PAGE_ROWS
+        counts.probes += limit < MIN_PAGE_ROWS
         counts.rows += rows
         counts.largest_offset = max(counts.largest_offset, offset)
         counts.offset_cost_ms += cost_ms
@@ -87,34 +87,33 @@ class Histories:
 
 
 class Connection(asyncio.Protocol):
-    """A kept connection; its requests come one after another."""
+    """A keep-alive connection without pipelining."""
 
     def __init__(self, histories: Histories) -> None:
-        """Answer from `histories`."""
         self._histories = histories
         self._received = b""
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a request is whole."""
+        """Respond as soon as a request is complete."""
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
         if not end or len(body) < (int(length[1]) if length else 0):
             return
         self._received = b""
-        answer, wait = self._histories.answer(head.split(b" ", 2)[1].decode(), body)
+        response, wait = self._histories.respond(head.split(b" ", 2)[1].decode(), body)
         if wait:
-            asyncio.get_running_loop().call_later(wait, self._send, answer)
+            asyncio.get_running_loop().call_later(wait, self._send, response)
         else:
-            self._send(answer)
+            self._send(response)
 
-    def _send(self, answer: bytes) -> None:
-        self._transport.write(_HEAD % len(answer) + answer)
+    def _send(self, response: bytes) -> None:
+        self._transport.write(_HEAD % len(response) + response)
 
 
 def _found(rows: Rows, since: str, until: str, *, newest_first: bool) -> range:
@@ -123,14 +122,27 @@ def _found(rows: Rows, since: str, until: str, *, newest_first: bool) -> range:
 
 
 def main() -> None:
-    """Serve until stopped."""
+    """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, required=True, help="of edna and of the gateway's SMS, each")
-    parser.add_argument("--since-ms", type=int, required=True, help="epoch ms after which they are sent")
-    parser.add_argument("--span-ms", type=int, required=True, help="the time over which they are spread")
-    parser.add_argument("--latency-ms", type=float, default=0, help="before each answer")
-    parser.add_argument("--offset-cost-ms", type=float, default=0, help="more for each 1000 rows skipped")
-    parser.add_argument("--oldest-first", action="store_true", help="order of the gateway's rows")
+    parser.add_argument(
+        "--messages",
+        type=int,
+        required=True,
+        help="number of messages in each of edna's history and the gateway's SMS history",
+    )
+    parser.add_argument(
+        "--since-ms", type=int, required=True, help="epoch ms after which the messages were sent"
+    )
+    parser.add_argument(
+        "--span-ms", type=int, required=True, help="period in ms over which the send times are distributed"
+    )
+    parser.add_argument("--latency-ms", type=float, default=0, help="delay of each response")
+    parser.add_argument(
+        "--offset-cost-ms", type=float, default=0, help="additional delay per 1000 skipped rows"
+    )
+    parser.add_argument(
+        "--oldest-first", action="store_true", help="sort the gateway's rows in ascending order"
+    )
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(Histories(parser.parse_args())))
 

@@ -1,4 +1,4 @@
-"""Starts the server, says where it is, and asks it what it has been asked."""
+"""Start the benchmark server, and read its request counts."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 SINCE = datetime(2025, 1, 1, tzinfo=timezone.utc)
 YEAR = timedelta(days=365)
-"""As much as edna answers in one range."""
+"""Within the 366 days that edna accepts in one request."""
 
 
 class Counts(msgspec.Struct):
-    """What has been asked for."""
+    """Requests that the server received."""
 
     requests: int = 0
     probes: int = 0
     rows: int = 0
     largest_offset: int = 0
     offset_cost_ms: float = 0
-    """The time that skipping rows has taken in all."""
+    """Total delay for skipped rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What is served, and how slowly; `messages` of edna and of the gateway's SMS channel, each."""
+    """Size and timing of the served histories: `messages` of edna, and as many SMS of the gateway."""
 
     messages: int
     since: datetime = SINCE
     span: timedelta = YEAR
     latency_ms: float = 0
     offset_cost_ms: float = 0
-    """For each 1000 rows skipped."""
+    """Additional delay per 1000 skipped rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A history, and where it is served."""
+    """A served history and its URL."""
 
     history: History
     url: str
@@ -56,7 +56,7 @@ class Served:
     end_date: str = field(default=(SINCE + YEAR).isoformat())
 
     def counts(self) -> Counts:
-        """Return what was asked for since this was last called."""
+        """Return the counts since the previous call, and reset them."""
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc)
         try:
             connection.request("GET", "/counts")
@@ -67,7 +67,7 @@ class Served:
 
 @contextmanager
 def serve(history: History) -> Iterator[Served]:
-    """Serve a history from a process of its own; CommandError if that does not start."""
+    """Serve a history from a separate process. Raises CommandError if it does not start."""
     command = [
         sys.executable, "-m", "bench.server",
         f"--messages={history.messages}",
@@ -79,5 +79,5 @@ def serve(history: History) -> Iterator[Served]:
     with running(command, stdout=subprocess.PIPE, cwd=REPOSITORY) as process:
         url = process.stdout.readline().decode().strip() if process.stdout else ""
         if not url:
-            raise CommandError("the benchmarks' server does not start")
+            raise CommandError("the benchmark server did not start")
         yield Served(history, url)

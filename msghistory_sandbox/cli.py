@@ -1,4 +1,4 @@
-"""`tap-msghistory-sandbox`: the sandbox from the command line."""
+"""The command line `tap-msghistory-sandbox`."""
 
 from __future__ import annotations
 
@@ -19,132 +19,135 @@ from msghistory_sandbox.times import parse_ms
 DEFAULT_PORT = 8000
 
 
-class Group(NamedTuple):
-    """Options that a dataclass declares, and how their names begin."""
+class OptionGroup(NamedTuple):
+    """Options declared by a dataclass, and the prefix of their names."""
 
     title: str
     prefix: str
-    declared: type
+    declared_by: type
 
 
 GROUPS = {
-    "edna_options": Group("edna", "edna_", EdnaOptions),
-    "gateway_options": Group("partner gateway", "gateway_", GatewayOptions),
-    "export_options": Group("partner gateway: exports", "export_", ExportOptions),
-    "faults": Group("faults (rates are shares of the requests, 0 to 1)", "", Faults),
+    "edna_options": OptionGroup("edna", "edna_", EdnaOptions),
+    "gateway_options": OptionGroup("partner gateway", "gateway_", GatewayOptions),
+    "export_options": OptionGroup(
+        "partner gateway: exports (options that end in -next count down)", "export_", ExportOptions
+    ),
+    "faults": OptionGroup("faults (rates are fractions of all requests, 0 to 1)", "", Faults),
 }
-"""By the sandbox's field."""
+"""Option groups by the name of the sandbox's field."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGINT or SIGTERM."""
     parser = build_parser()
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    parts = {name: _filled(group, chosen) for name, group in GROUPS.items()}
+    parts = {name: _group_values(group, options) for name, group in GROUPS.items()}
     sandbox = Sandbox.generate(
-        messages=chosen.messages,
-        seed=chosen.seed,
-        days=chosen.days,
-        end_ms=chosen.end,
-        unknown_rate=chosen.unknown_rate,
-        clock=Clock(chosen.clock, frozen=chosen.freeze),
+        messages=options.messages,
+        seed=options.seed,
+        days=options.days,
+        end_ms=options.end,
+        unknown_rate=options.unknown_rate,
+        clock=Clock(options.clock, frozen=options.freeze),
         **parts,
     )
     try:
-        with sandbox.serve(chosen.port):
+        with sandbox.serve(options.port):
             print(f"tap-msghistory-sandbox listens on {sandbox.url}", flush=True)  # noqa: T201
             stopped.wait()
-    except OSError as problem:
-        parser.error(f"--port {chosen.port}: {problem.strerror}")
+    except OSError as error:
+        parser.error(f"--port {options.port}: {error.strerror}")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; the options of the groups come from their dataclasses."""
+    """Build the parser, including the options that the dataclasses declare."""
     parser = argparse.ArgumentParser(
         prog="tap-msghistory-sandbox",
-        description="Serve an imitation of edna Pulse's and the partner gateway's message history "
-        "APIs on 127.0.0.1, with made-up data. It is ours, not the vendors'. Prints its URL when "
-        "it is ready; stops on SIGINT or SIGTERM.",
+        description="Serve an emulation of edna Pulse's and the partner gateway's message history "
+        "APIs on 127.0.0.1, with synthetic data. It is not the vendors' own software. Prints its URL "
+        "when it is ready; stops on SIGINT or SIGTERM.",
     )
     for name, default, text in (
-        ("--messages", DEFAULT_MESSAGES, "in each vendor's history"),
-        ("--seed", 0, "the same seed and end give the same messages and faults"),
-        ("--days", DEFAULT_DAYS, "that the histories cover"),
-        ("--port", DEFAULT_PORT, "0 for any that is free"),
+        ("--messages", DEFAULT_MESSAGES, "number of messages in each vendor's history"),
+        ("--seed", 0, "random seed; the same seed and end produce the same messages and faults"),
+        ("--days", DEFAULT_DAYS, "number of days that the histories cover"),
+        ("--port", DEFAULT_PORT, "TCP port; 0 selects a free port"),
     ):
         parser.add_argument(
-            name, type=_natural, default=default, metavar="N", help=f"{text} (default: {default})"
+            name, type=non_negative_int, default=default, metavar="N", help=f"{text} (default: {default})"
         )
     parser.add_argument(
         "--end",
-        type=_moment,
+        type=timestamp,
         metavar="TIME",
-        help="when the last message is sent: ISO 8601 with an offset, or seconds from now, "
-        "as --end=-3600 (default: now)",
+        help="send time of the last message: ISO 8601 with an offset, or seconds relative to now, "
+        "for example --end=-3600 (default: now)",
     )
     parser.add_argument(
         "--clock",
-        type=_moment,
+        type=timestamp,
         metavar="TIME",
-        help="what time it is in the sandbox at the start, said in the same ways; what is later "
-        "is not there yet (default: now)",
+        help="initial time of the sandbox's clock, in the same formats as --end; messages sent later "
+        "are not visible yet (default: now)",
     )
     parser.add_argument(
         "--unknown-rate",
         type=float,
         default=0.0,
         metavar="N",
-        help="share of the messages with fields that no documentation shows, or of another type "
+        help="share of messages with undocumented fields, or with documented fields of an unexpected type "
         "(default: 0.0)",
     )
-    parser.add_argument("--freeze", action="store_true", help="let the sandbox's clock stand still")
+    parser.add_argument("--freeze", action="store_true", help="freeze the sandbox's clock")
     for group in GROUPS.values():
         _add_options(parser.add_argument_group(group.title), group)
     return parser
 
 
-def _add_options(parser: argparse._ArgumentGroup, group: Group) -> None:
-    for item in fields(group.declared):
-        if not item.metadata:
+def _add_options(parser: argparse._ArgumentGroup, group: OptionGroup) -> None:
+    for field in fields(group.declared_by):
+        if not field.metadata:
             continue
-        name = f"--{group.prefix}{item.name}".replace("_", "-")
-        text = item.metadata["help"]
-        if isinstance(item.default, bool):
+        name = f"--{group.prefix}{field.name}".replace("_", "-")
+        text = field.metadata["help"]
+        if isinstance(field.default, bool):
             parser.add_argument(name, action="store_true", help=text)
             continue
-        if item.default is not None:
-            text += f" (default: {item.default})"
-        kind = item.metadata["kind"] or type(item.default)
-        choices = item.metadata["choices"]
+        if field.default is not None:
+            text += f" (default: {field.default})"
+        kind = field.metadata["kind"] or type(field.default)
+        choices = field.metadata["choices"]
         metavar = None if choices else "X" if kind is str else "N"
         parser.add_argument(
-            name, type=kind, choices=choices, default=item.default, metavar=metavar, help=text
+            name, type=kind, choices=choices, default=field.default, metavar=metavar, help=text
         )
 
 
-def _filled(group: Group, chosen: argparse.Namespace) -> Any:
-    """Fill a dataclass from the options that it declares."""
-    names = [item.name for item in fields(group.declared) if item.init]
-    return group.declared(**{name: getattr(chosen, group.prefix + name) for name in names})
+def _group_values(group: OptionGroup, options: argparse.Namespace) -> Any:
+    """Build a group's dataclass from the parsed options."""
+    names = [field.name for field in fields(group.declared_by) if field.init]
+    return group.declared_by(**{name: getattr(options, group.prefix + name) for name in names})
 
 
-def _natural(text: str) -> int:
+def non_negative_int(text: str) -> int:
+    """Parse an integer of at least 0."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
     return number
 
 
-def _moment(text: str) -> int:
-    """Epoch ms of a time given as ISO 8601 or as seconds from now."""
+def timestamp(text: str) -> int:
+    """Parse ISO 8601 or seconds relative to now. Return epoch ms."""
     try:
         return real_ms() + round(float(text) * 1000)
     except ValueError:
         pass
     try:
         return parse_ms(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

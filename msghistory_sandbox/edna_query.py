@@ -1,4 +1,4 @@
-"""What may be asked of edna, which messages answer it, and in which order."""
+"""Queries of edna's message history: the request body, filters and sort order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from zlib import crc32
 
 import msgspec
 
-from msghistory_sandbox.history import History, Message, shown_between
+from msghistory_sandbox.history import History, Message
 from msghistory_sandbox.options import EdnaOptions
+from msghistory_sandbox.query_cache import visible_between
 from msghistory_sandbox.times import DAY_MS, parse_us
 
 DEFAULT_DAYS = 30
@@ -28,21 +29,21 @@ Property = Literal[
 
 
 class SubscriberFilter(msgspec.Struct, frozen=True):
-    """Whose messages; every address of the sandbox is a PHONE."""
+    """Filter by the recipient's address; every address in the sandbox is a PHONE."""
 
     address: str = ""
     type: AddressType | None = None
 
 
 class Sort(msgspec.Struct, frozen=True):
-    """One sort key; any property of a message."""
+    """One sort key: any property of a message."""
 
     property: Property
     direction: Literal["ASC", "DESC"] = "DESC"
 
 
 class Query(msgspec.Struct, frozen=True, rename="camel"):
-    """The request's body; unknown properties are ignored."""
+    """The request body; unknown properties are ignored."""
 
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     limit: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -61,7 +62,7 @@ NEWEST_FIRST = (Sort("sentOrReceivedAt"),)
 
 
 def range_us(query: Query, clock_ms: int) -> tuple[int, int]:
-    """Find the range asked for (epoch µs), with the page's defaults; unreadable: ValueError."""
+    """Return the requested range (epoch µs), with the documented defaults; ValueError if it is invalid."""
     now_us = clock_ms * 1000
     to_us = parse_us(query.date_to) if query.date_to else now_us
     if query.date_from:
@@ -76,57 +77,57 @@ def find(
     clock_ms: int,
     options: EdnaOptions,
 ) -> tuple[list[Message], int]:
-    """Messages that pass the filters, and the ms at which time alone adds one."""
+    """Return the messages that pass the filters, and the time (ms) at which the next becomes visible."""
     from_us, to_us = bounds_us
-    # Whole ms within the bounds: up from the one, down from the other.
+    # Round the bounds inward to whole ms.
     from_ms = from_us // 1000 + 1 if options.exclusive_from else -(-from_us // 1000)
     to_ms = -(-to_us // 1000) - 1 if options.exclusive_to else to_us // 1000
     lead_ms = options.created_lead_ms
-    messages, until_ms = shown_between(history, from_ms, to_ms + lead_ms, clock_ms)
-    tests = _filters(query)
+    messages, valid_until_ms = visible_between(history, from_ms, to_ms + lead_ms, clock_ms)
+    filters = _filters(query)
     if lead_ms:
-        tests.append(lambda message: from_ms <= created_ms(message, lead_ms) <= to_ms)
-    if tests:
-        messages = [message for message in messages if all(test(message) for test in tests)]
-    return messages, until_ms
+        filters.append(lambda message: from_ms <= created_ms(message, lead_ms) <= to_ms)
+    if filters:
+        messages = [message for message in messages if all(matches(message) for matches in filters)]
+    return messages, valid_until_ms
 
 
 def _filters(query: Query) -> list[Callable[[Message], bool]]:
-    tests: list[Callable[[Message], bool]] = []
+    filters: list[Callable[[Message], bool]] = []
     if channels := query.channel_types:
-        tests.append(lambda message: message.channel in channels)
+        filters.append(lambda message: message.channel in channels)
     if query.direction:
-        tests.append(lambda message: message.direction == query.direction)
+        filters.append(lambda message: message.direction == query.direction)
     if traffic := query.traffic_types:
-        tests.append(lambda message: message.fields.get("trafficType") in traffic)
+        filters.append(lambda message: message.fields.get("trafficType") in traffic)
     if query.subject_id is not None:
-        tests.append(lambda message: message.fields.get("subjectId") == query.subject_id)
+        filters.append(lambda message: message.fields.get("subjectId") == query.subject_id)
     if query.message_id is not None:
-        tests.append(lambda message: message.id == query.message_id)
+        filters.append(lambda message: message.id == query.message_id)
     if subscriber := query.subscriber_filter:
-        phone = subscriber.type in (None, "PHONE")
-        tests.append(lambda message: phone and message.address == subscriber.address)
-    return tests
+        is_phone = subscriber.type in (None, "PHONE")
+        filters.append(lambda message: is_phone and message.address == subscriber.address)
+    return filters
 
 
 def created_ms(message: Message, lead_ms: int) -> int:
-    """When a message was made, up to `lead_ms` before it was sent; always the same moment."""
+    """Return a message's creation time, up to `lead_ms` before its send time; deterministic per message."""
     return message.sent_ms - crc32(str(message.id).encode()) % (lead_ms + 1)
 
 
 def sort(
     messages: list[Message], keys: tuple[Sort, ...], render: Callable[[Message], dict[str, Any]]
 ) -> None:
-    """Sort in place by the first key, its ties by the second, and so on."""
+    """Sort in place by several keys, in descending priority."""
     for key in reversed(keys):
-        by: Callable[[Message], Any]
+        sort_key: Callable[[Message], Any]
         if key.property == "sentOrReceivedAt":
-            by = _sent_ms
+            sort_key = _sent_ms
         elif key.property == "messageId":
-            by = _id
+            sort_key = _id
         else:
-            by = _rendered(key.property, render)
-        messages.sort(key=by, reverse=key.direction == "DESC")
+            sort_key = _rendered(key.property, render)
+        messages.sort(key=sort_key, reverse=key.direction == "DESC")
 
 
 def _sent_ms(message: Message) -> int:
@@ -142,7 +143,7 @@ def _rendered(name: str, render: Callable[[Message], dict[str, Any]]) -> Callabl
 
 
 def _rank(value: object) -> tuple[int, Any]:
-    """Make any two values comparable: numbers, then texts, then what is neither or missing."""
+    """Make values comparable: numbers first, then texts, then all others and missing values."""
     if isinstance(value, (int, float)):
         return 0, value
     return (1, value) if isinstance(value, str) else (2, "")

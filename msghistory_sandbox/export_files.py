@@ -1,4 +1,4 @@
-"""The files of exports, as CSV: columns as the gateway's page names them, the rest as options say."""
+"""Export files as CSV: columns as the gateway documents them, format details according to the options."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ COLUMNS = (
     "deliveryStatusDescription", "sendDate", "deliveryDate", "cost", "parts",
 )  # fmt: skip
 
-_MADE_UP_ROWS_A_CHUNK = 500
+_SYNTHETIC_ROWS_PER_CHUNK = 500
 _STRIDE = 7919
-"""A prime: its multiples visit every row, and not in their order."""
+"""A prime: its multiples modulo the row count visit every row, in a scattered order."""
 
 
 def render(rows: Sequence[dict[str, Any]], options: ExportOptions) -> bytes:
-    """Write a whole file. Properties that are no column of the page come last."""
-    further = {name: None for row in rows for name in row if name not in COLUMNS}
-    names = [*COLUMNS, *further]
+    """Render a complete file. Undocumented properties become the last columns."""
+    additional = {name: None for row in rows for name in row if name not in COLUMNS}
+    names = [*COLUMNS, *additional]
     file = io.StringIO()
     writer = csv.writer(
         file,
@@ -38,27 +38,27 @@ def render(rows: Sequence[dict[str, Any]], options: ExportOptions) -> bytes:
     return file.getvalue().encode("utf-8-sig" if options.bom else "utf-8")
 
 
-def made_up(count: int, start_ms: int, end_ms: int) -> Iterator[bytes]:
-    """Write a file of any length, in no order and piece by piece, with sends all over a stretch of time."""
+def render_synthetic(count: int, start_ms: int, end_ms: int) -> Iterator[bytes]:
+    """Generate a file of any size in chunks: unordered rows, sent throughout a time range (epoch ms)."""
     yield (",".join(COLUMNS) + "\n").encode()
-    for first in range(0, count, _MADE_UP_ROWS_A_CHUNK):
-        places = (
-            number * _STRIDE % count for number in range(first, min(first + _MADE_UP_ROWS_A_CHUNK, count))
-        )
-        yield "".join(_made_up_row(it, end_ms - (end_ms - start_ms) * it // count) for it in places).encode()
+    for first in range(0, count, _SYNTHETIC_ROWS_PER_CHUNK):
+        last = min(first + _SYNTHETIC_ROWS_PER_CHUNK, count)
+        indices = (number * _STRIDE % count for number in range(first, last))
+        rows = (_synthetic_row(index, end_ms - (end_ms - start_ms) * index // count) for index in indices)
+        yield "".join(rows).encode()
 
 
-def _made_up_row(place: int, sent_ms: int) -> str:
+def _synthetic_row(index: int, sent_ms: int) -> str:
     sent = gateway_time(sent_ms)
     return (
-        f"00000000-0000-4000-a000-{place:012d},order-{place},SMS,Shop,39{place:010d},"
-        f'"Your code is {place}.\nDo not tell it, to anybody.",DELIVERED,Message delivered,'
+        f"00000000-0000-4000-a000-{index:012d},order-{index},SMS,Shop,39{index:010d},"
+        f'"Your code is {index}.\nDo not tell it, to anybody.",DELIVERED,Message delivered,'
         f"{sent},{sent},0.045,1\n"
     )
 
 
 def _header(name: str, style: HeaderStyle) -> str:
-    """Spell a column of the page: `messageId`, `Message ID` or `message_id`; others stay as they are."""
+    """Format a documented column as `messageId`, `Message ID` or `message_id`; keep other names unchanged."""
     if style == "camel" or name not in COLUMNS:
         return name
     words = re.sub(r"([A-Z])", r" \1", name)

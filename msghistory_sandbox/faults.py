@@ -1,4 +1,4 @@
-"""Misbehaviour on order: what can go wrong, and the middleware that lets it."""
+"""Injected faults: their options, and the choice of the fault for each request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
-from msghistory_sandbox.limits import RetryAfter
 from msghistory_sandbox.options import option
+from msghistory_sandbox.rate_limit import RetryAfterStyle
 
 T = TypeVar("T")
 
@@ -18,55 +18,60 @@ Fault = Literal["error", "limit", "force", "redirect", "drop", "truncate", "html
 
 @dataclass(slots=True)
 class Faults:
-    """All faults, none by default. May be changed while the sandbox runs.
+    """Fault options; no faults by default. Can be changed while the sandbox is running.
 
-    Rates are shares of all requests, 0 to 1; a request meets at most one of them. `fail_next`
-    and `limit_next` count down.
+    Rates are fractions of all requests, 0 to 1; at most one fault applies to a request. `fail_next` and
+    `limit_next` count down.
     """
 
-    latency_ms: float = option(0.0, "wait this long before each answer")
-    offset_cost_ms: float = option(0.0, "wait this much longer for each 1000 rows skipped")
-    error_rate: float = option(0.0, "share of requests answered 500")
-    drop_rate: float = option(0.0, "share of requests whose connection is reset, unanswered")
-    truncate_rate: float = option(0.0, "share of answers whose body ends half way")
-    html_rate: float = option(0.0, "share of requests answered 200 with an HTML page")
-    malformed_rate: float = option(0.0, "share of requests answered 200 with JSON of another shape")
-    fail_next: int = option(0, "answer the first (next) so many requests with 500")
-    limit_next: int = option(0, "answer the first (next) so many requests with 429")
-    limit_wait_s: float = option(1.0, "the wait, in seconds, that these 429 ask for")
-    retry_after: RetryAfter = option(  # noqa: RUF009 - a text is immutable
+    latency_ms: float = option(0.0, "delay before each response, in ms")
+    offset_cost_ms: float = option(0.0, "additional delay per 1000 skipped rows, in ms")
+    error_rate: float = option(0.0, "share of requests that get a 500")
+    drop_rate: float = option(0.0, "share of requests whose connection is reset without a response")
+    truncate_rate: float = option(0.0, "share of responses whose body ends halfway")
+    html_rate: float = option(0.0, "share of requests that get a 200 with an HTML page")
+    malformed_rate: float = option(0.0, "share of requests that get a 200 with JSON of an unexpected shape")
+    fail_next: int = option(0, "number of upcoming requests that get a 500")
+    limit_next: int = option(0, "number of upcoming requests that get a 429")
+    limit_wait_s: float = option(1.0, "wait time in these 429 responses, in seconds")
+    retry_after: RetryAfterStyle = option(  # noqa: RUF009 - strings are immutable
         "body",
-        "where every 429 says how long to wait",
-        choices=get_args(RetryAfter),
+        "location of the wait time in all 429 responses",
+        choices=get_args(RetryAfterStyle),
     )
-    force_status: int | None = option(None, "answer every request with this status: 401, 403 ...", kind=int)
-    redirect_to: str | None = option(None, "redirect (307) to this URL, path appended", kind=str)
-    page_cap: int | None = option(None, "never give more rows a page, and do not say so", kind=int)
+    force_status: int | None = option(
+        None, "respond to every request with this error status, for example 401 or 403", kind=int
+    )
+    redirect_to: str | None = option(
+        None, "redirect every request (307) to this URL, with the path appended", kind=str
+    )
+    page_cap: int | None = option(None, "maximum rows per page, applied silently", kind=int)
     page_cap_skip: Literal["asked", "capped"] = option(
         "capped",
-        "with a cap, the limit from which the gateway counts the rows to skip",
+        "with a page cap, the page size from which the gateway calculates the rows to skip",
         choices=("asked", "capped"),
     )
     endless: Literal["repeat", "empty"] | None = option(
         None,
-        "hasNext is always true, after the end the last page repeats or is empty; "
-        "on the gateway, repeat only",
+        "hasNext is always true; after the end, the last page is repeated or pages are empty "
+        "(the gateway supports only repeat)",
         choices=("repeat", "empty"),
     )
     unstable_ties: bool = option(
         False,
-        "edna: rows that the sort leaves equal come in another order at each request",
+        "edna: rows with equal sort keys change their order with each request",
     )
     seed: int = 0
-    """Of the chances."""
+    """Seed of `chance`."""
     chance: random.Random = field(init=False, repr=False)
+    """Random number generator for the rates and for `unstable_ties`."""
 
     def __post_init__(self) -> None:
-        """Make the chances repeatable."""
+        """Seed the random number generator."""
         self.chance = random.Random(self.seed)
 
     def decide(self) -> Fault | None:
-        """Choose the fate of the next request."""
+        """Choose the fault of the next request."""
         if self.fail_next > 0:
             self.fail_next -= 1
             return "error"
@@ -92,19 +97,19 @@ class Faults:
         return None
 
     async def delay(self, offset: int) -> None:
-        """Wait as long as a page at this offset is to cost."""
+        """Wait for the latency of a page at this offset."""
         wait_ms = self.latency_ms + self.offset_cost_ms * offset / 1000
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1000)
 
     def cap(self, limit: int) -> int:
-        """Lower an asked limit to the silent one."""
+        """Apply the page cap to a requested limit."""
         return limit if self.page_cap is None else min(limit, self.page_cap)
 
     def page(self, rows: Sequence[T], start: int, limit: int) -> tuple[Sequence[T], bool]:
-        """Cut a page out of a result; whether there is more, or so it is said."""
+        """Return one page of a result, and whether the response reports further pages."""
         limit = self.cap(limit)
         if self.endless == "repeat":
             start = min(start, max(0, len(rows) - limit))
-        more = self.endless is not None or start + limit < len(rows)
-        return rows[start : start + limit], more
+        has_next = self.endless is not None or start + limit < len(rows)
+        return rows[start : start + limit], has_next

@@ -1,8 +1,8 @@
-"""The partner gateway: `GET partner-gateway/v1/messages/history`, as the vendor's pages have it.
+"""The partner gateway: `GET partner-gateway/v1/messages/history`, as documented by the vendor.
 
-What the pages leave open is chosen so: a parameter that is missing or unreadable is a 400; every
-status of the reference may be filtered by; a limit of any size is taken. Options choose between
-the shapes and orders that the pages show or leave open.
+Choices where the documentation is silent: a missing or invalid parameter is a 400; the status filter accepts
+every status of the reference; `limit` has no maximum. Where the documentation contradicts itself, and for the
+order of the rows, an option selects the behaviour.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from msghistory_sandbox.answers import Answer, refusal
 from msghistory_sandbox.faults import Faults
-from msghistory_sandbox.history import History, Message, Selections, shown_between
-from msghistory_sandbox.limits import RateLimit, too_many_requests
+from msghistory_sandbox.history import History, Message
 from msghistory_sandbox.options import GatewayOptions
+from msghistory_sandbox.query_cache import QueryCache, visible_between
+from msghistory_sandbox.rate_limit import RateLimiter, too_many_requests
+from msghistory_sandbox.responses import ApiResponse, error_response
 from msghistory_sandbox.times import gateway_time, parse_us
 
 PATH = "/api/partner-gateway/v1/messages/history"
@@ -35,7 +36,7 @@ DESCRIPTIONS = {
 
 
 class Query(NamedTuple):
-    """The request's parameters, read; bounds in epoch ms, both included."""
+    """The parsed parameters of a request; bounds in epoch ms, both included."""
 
     channel: str
     from_ms: int
@@ -46,7 +47,7 @@ class Query(NamedTuple):
 
 
 def read_query(params: Mapping[str, str]) -> Query:
-    """Read the parameters; what is wrong with them comes as a ValueError."""
+    """Parse the parameters. Raise ValueError if they are invalid."""
     for name in ("channel", "from", "to"):
         if not params.get(name):
             raise ValueError(f"Required parameter '{name}' is not present")
@@ -58,42 +59,45 @@ def read_query(params: Mapping[str, str]) -> Query:
     page, limit = int(params.get("page", "0")), int(params.get("limit", str(DEFAULT_LIMIT)))
     if page < 0 or limit < 1:
         raise ValueError("page must be at least 0, limit at least 1")
-    # Whole ms within the bounds: up from the one, down from the other.
+    # Round the bounds inward to whole ms.
     from_ms, to_ms = -(-parse_us(params["from"]) // 1000), parse_us(params["to"]) // 1000
     return Query(channel, from_ms, to_ms, status, page, limit)
 
 
 def row(message: Message, clock_ms: int, options: GatewayOptions) -> dict[str, Any]:
-    """Render a message as of a moment, in the shape that the options name."""
+    """Render a message as a row of the response, with its status at `clock_ms`, in the configured shape."""
     status = message.status_at(clock_ms)[1]
-    delivered_ms = message.reached("DELIVERED", clock_ms)
+    delivered_ms = message.first_reached_ms("DELIVERED", clock_ms)
     properties: dict[str, Any] = {
         "messageId": message.id,
         "channel": message.channel,
         "sender": "",
         "destination": message.address,
         "body": message.text,
-        "sendDate": _spelt(message.sent_ms, options),
-        "deliveryDate": None if delivered_ms is None else _spelt(delivered_ms, options),
+        "sendDate": _format_time(message.sent_ms, options),
+        "deliveryDate": None if delivered_ms is None else _format_time(delivered_ms, options),
         "cost": 0.0,
         "parts": 1,
     }
     if options.shape == "guide":
         properties |= {"direction": "OUTBOUND", "status": status}
-        return message.overrule(properties)
+        return message.with_overrides(properties)
     if message.customer_id is not None:
         properties["customerMessageId"] = message.customer_id
-    stem = "deliveryStato" if options.shape == "translated" else "deliveryStatus"
-    properties |= {stem: status, f"{stem}Description": DESCRIPTIONS.get(status)}
-    return message.overrule(properties)
+    prefix = "deliveryStato" if options.shape == "translated" else "deliveryStatus"
+    properties |= {prefix: status, f"{prefix}Description": DESCRIPTIONS.get(status)}
+    return message.with_overrides(properties)
 
 
-def _spelt(ms: int, options: GatewayOptions) -> str:
+def _format_time(ms: int, options: GatewayOptions) -> str:
     return gateway_time(ms // 1000 * 1000 if options.whole_seconds else ms)
 
 
 class GatewayApi:
-    """Answers requests from one history a channel."""
+    """Handles requests to the gateway's message history, which has one history per channel.
+
+    `now` is the clock of the rate limit, in seconds.
+    """
 
     def __init__(
         self,
@@ -101,64 +105,65 @@ class GatewayApi:
         options: GatewayOptions,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Serve these channels' histories; `now` is the rate limit's clock."""
         self._options = options
-        self._selections = {channel: Selections(histories[channel]) for channel in CHANNELS}
-        self._limit = RateLimit(now)
+        self._caches = {channel: QueryCache(histories[channel]) for channel in CHANNELS}
+        self._rate_limiter = RateLimiter(now)
 
-    def answer(
+    def handle(
         self, headers: Mapping[str, str], params: Mapping[str, str], clock_ms: int, faults: Faults
-    ) -> Answer:
-        """Answer a request; header names in lower case."""
-        return self.guard(headers, faults, lambda: self._serve(read_query(params), clock_ms, faults))
+    ) -> ApiResponse:
+        """Return the response to a request; header names are in lower case."""
+        return self.guard(headers, faults, lambda: self._respond(read_query(params), clock_ms, faults))
 
-    def guard(self, headers: Mapping[str, str], faults: Faults, serve: Callable[[], Answer]) -> Answer:
-        """Answer those who have credentials and keep the rate limit; a ValueError of `serve` is a 400."""
+    def guard(
+        self, headers: Mapping[str, str], faults: Faults, handler: Callable[[], ApiResponse]
+    ) -> ApiResponse:
+        """Check credentials and rate limit, then call `handler`; its ValueError becomes a 400."""
         options = self._options
-        if not self._knows(headers):
-            return refusal(401, "Invalid credentials")
+        if not self._authenticates(headers):
+            return error_response(401, "Invalid credentials")
         if options.refuse_ip:
-            return refusal(403, "IP address not allowed")
-        allowance = self._limit.take(options.requests_per_minute, options.requests_per_second)
+            return error_response(403, "IP address not allowed")
+        allowance = self._rate_limiter.acquire(options.requests_per_minute, options.requests_per_second)
         if not allowance.allowed:
-            answer = too_many_requests(faults.retry_after, allowance.wait_s)
+            response = too_many_requests(faults.retry_after, allowance.wait_s)
         else:
             try:
-                answer = serve()
-            except ValueError as problem:
-                answer = refusal(400, str(problem))
+                response = handler()
+            except ValueError as error:
+                response = error_response(400, str(error))
         if options.requests_per_minute:
-            answer.headers["X-RateLimit-Limit"] = str(options.requests_per_minute)
-            answer.headers["X-RateLimit-Remaining"] = str(allowance.remaining)
-        return answer
+            response.headers["X-RateLimit-Limit"] = str(options.requests_per_minute)
+            response.headers["X-RateLimit-Remaining"] = str(allowance.remaining)
+        return response
 
-    def _knows(self, headers: Mapping[str, str]) -> bool:
-        """Check the key where there is one, else the user and password."""
+    def _authenticates(self, headers: Mapping[str, str]) -> bool:
+        """Check the API key if the request has one, otherwise username and password."""
         options = self._options
         if "x-api-key" in headers:
             return hmac.compare_digest(headers["x-api-key"].encode(), options.key.encode())
-        pair = b64encode(f"{options.username}:{options.password}".encode())
+        expected = b64encode(f"{options.username}:{options.password}".encode())
         given = headers.get("authorization", "").removeprefix("Basic ")
-        return hmac.compare_digest(given.encode(), pair)
+        return hmac.compare_digest(given.encode(), expected)
 
-    def _serve(self, query: Query, clock_ms: int, faults: Faults) -> Answer:
+    def _respond(self, query: Query, clock_ms: int, faults: Faults) -> ApiResponse:
         options = self._options
-        selections = self._selections[query.channel]
+        cache = self._caches[query.channel]
 
         def select() -> tuple[list[Message], int]:
             bounds = query.from_ms, query.to_ms
-            found, until_ms = shown_between(selections.history, *bounds, clock_ms)
+            found, valid_until_ms = visible_between(cache.history, *bounds, clock_ms)
             if query.status is not None:
-                found = [m for m in found if m.status_at(clock_ms)[1] == query.status]
-                until_ms = clock_ms + 1
+                found = [message for message in found if message.status_at(clock_ms)[1] == query.status]
+                valid_until_ms = clock_ms + 1
             if not options.oldest_first:
                 found.reverse()
-            return found, until_ms
+            return found, valid_until_ms
 
         key = query.from_ms, query.to_ms, query.status, options.oldest_first
-        messages = selections.find(key, clock_ms, select)
-        step = query.limit if faults.page_cap_skip == "asked" else faults.cap(query.limit)
-        page, _ = faults.page(messages, query.page * step, query.limit)
+        messages = cache.find(key, clock_ms, select)
+        page_size = query.limit if faults.page_cap_skip == "asked" else faults.cap(query.limit)
+        page, _ = faults.page(messages, query.page * page_size, query.limit)
         rows = [row(message, clock_ms, options) for message in page]
         body = {"messages": rows} if options.shape == "guide" else rows
-        return Answer(200, body, {}, len(rows))
+        return ApiResponse(200, body, {}, len(rows))

@@ -1,4 +1,4 @@
-"""Life-like histories from a seed: the same seed and end give the same messages."""
+"""Generation of realistic histories; deterministic for a given seed and end time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from msghistory_sandbox.history import Message
-from msghistory_sandbox.kinds import (
+from msghistory_sandbox.lifecycles import edna_lifecycles, gateway_lifecycles
+from msghistory_sandbox.templates import (
     EDNA_CHANNELS,
-    Kind,
+    MessageTemplate,
     edna_campaign,
     edna_incoming,
     edna_service,
@@ -19,7 +20,6 @@ from msghistory_sandbox.kinds import (
     gateway_service,
     random_uuid,
 )
-from msghistory_sandbox.lifecycles import edna_lifecycles, gateway_lifecycles
 from msghistory_sandbox.traffic import sending_times
 
 DEFAULT_MESSAGES = 20_000
@@ -27,8 +27,8 @@ DEFAULT_DAYS = 60
 
 FIRST_EDNA_ID = 8_270_515
 LATE_SHARE = 0.01
-LATEST_MS = 20_000
-"""A few messages appear in the API only some seconds after the send."""
+"""Share of messages that become visible in the API only after their send time."""
+MAX_LATE_MS = 20_000
 UNKNOWN_FIELDS: tuple[dict[str, Any], ...] = (
     {"deliveryAttempts": 2},
     {"routing": {"country": "IT", "operators": ["Primo", "Secondo"], "priority": None}},
@@ -37,33 +37,33 @@ UNKNOWN_FIELDS: tuple[dict[str, Any], ...] = (
     {"segments": "two", "parts": "two"},
     {"comment": {"text": "urgent\n"}, "deliveryStatusDescription": ["delivered", "to handset"]},
 )
-"""Added to a share of the messages; each is unknown to both vendors, or of another type."""
+"""Fields that neither vendor documents, or documented fields of an unexpected type."""
 REPLY_SHARE = 0.3
-"""Of the incoming messages; they quote what was sent just before."""
+"""Share of incoming messages that quote the previous message."""
 
 
 def edna_messages(*, count: int, seed: int, days: int, end_ms: int) -> list[Message]:
-    """Make up edna's messages, in send order."""
+    """Generate edna's messages, in send order."""
     rng = random.Random(f"edna {seed}")
     times = sending_times(rng, count, days, end_ms)
-    settling = {channel: edna_lifecycles(rng, channel) for channel in sorted(set(EDNA_CHANNELS))}
-    campaigns = [edna_campaign(rng, number, settling) for number in _campaigns(times)]
-    single = [edna_service(rng, number, settling) for number in range(40)]
+    lifecycles = {channel: edna_lifecycles(rng, channel) for channel in sorted(set(EDNA_CHANNELS))}
+    campaigns = [edna_campaign(rng, number, lifecycles) for number in _campaign_numbers(times)]
+    single = [edna_service(rng, number, lifecycles) for number in range(40)]
     single += [edna_incoming(number) for number in range(8)]
     return _messages(
         rng=rng,
         times=times,
-        ids=_almost_growing(rng, count),
+        ids=_mostly_ascending_ids(rng, count),
         campaigns=campaigns,
         single=single,
-        phones=_phones(rng, count, "7"),
+        phones=_phone_numbers(rng, count, "7"),
     )
 
 
 def gateway_messages(*, count: int, seed: int, days: int, end_ms: int) -> dict[str, list[Message]]:
-    """Make up the gateway's messages by channel, each in send order; most are SMS."""
-    few = count * 15 // 100
-    counts = {"SMS": count - 2 * few, "RCS": few, "WHATSAPP": few}
+    """Generate the gateway's messages by channel, each in send order; most are SMS."""
+    minority = count * 15 // 100
+    counts = {"SMS": count - 2 * minority, "RCS": minority, "WHATSAPP": minority}
     return {
         channel: _gateway_channel(random.Random(f"{channel} {seed}"), channel, size, days, end_ms)
         for channel, size in counts.items()
@@ -72,21 +72,21 @@ def gateway_messages(*, count: int, seed: int, days: int, end_ms: int) -> dict[s
 
 def _gateway_channel(rng: random.Random, channel: str, count: int, days: int, end_ms: int) -> list[Message]:
     times = sending_times(rng, count, days, end_ms)
-    settling = gateway_lifecycles(rng)
-    campaigns = [gateway_campaign(rng, channel, number, settling) for number in _campaigns(times)]
-    single = [gateway_service(rng, channel, number, settling) for number in range(20)]
+    lifecycles = gateway_lifecycles(rng)
+    campaigns = [gateway_campaign(rng, channel, number, lifecycles) for number in _campaign_numbers(times)]
+    single = [gateway_service(rng, channel, number, lifecycles) for number in range(20)]
     return _messages(
         rng=rng,
         times=times,
         ids=[random_uuid(rng) for _ in range(count)],
         campaigns=campaigns,
         single=single,
-        phones=_phones(rng, count, "39"),
+        phones=_phone_numbers(rng, count, "39"),
     )
 
 
 def with_unknown_fields(messages: Sequence[Message], *, rate: float, seed: int) -> list[Message]:
-    """Give a share of the messages a field that no documentation shows, or one of another type."""
+    """Add undocumented fields, or fields of an unexpected type, to a share `rate` (0 to 1) of messages."""
     rng = random.Random(f"unknown {seed}")
     return [
         msgspec.structs.replace(message, fields={**message.fields, **rng.choice(UNKNOWN_FIELDS)})
@@ -96,23 +96,23 @@ def with_unknown_fields(messages: Sequence[Message], *, rate: float, seed: int) 
     ]
 
 
-def _campaigns(times: Sequence[tuple[int, int]]) -> range:
+def _campaign_numbers(times: Sequence[tuple[int, int]]) -> range:
     return range(max((campaign for _, campaign in times), default=0) + 1)
 
 
-def _phones(rng: random.Random, count: int, country: str) -> list[str]:
-    """Addresses; each gets a few messages."""
+def _phone_numbers(rng: random.Random, count: int, country: str) -> list[str]:
+    """Generate the recipients; each receives about five messages."""
     return [f"{country}{rng.randrange(10**9, 10**10)}" for _ in range(count // 5 + 20)]
 
 
-def _almost_growing(rng: random.Random, count: int) -> list[int]:
-    """Ids that grow with the send time, with gaps, and here and there out of turn."""
+def _mostly_ascending_ids(rng: random.Random, count: int) -> list[int]:
+    """Generate IDs that ascend with the send time, with gaps and a few out of order."""
     ids = [FIRST_EDNA_ID]
     while len(ids) < count:
         ids.append(ids[-1] + 1 + int(rng.random() * 5))
-    for place in range(0, count - 30, 20):
-        other = place + 1 + int(rng.random() * 29)
-        ids[place], ids[other] = ids[other], ids[place]
+    for index in range(0, count - 30, 20):
+        other = index + 1 + int(rng.random() * 29)
+        ids[index], ids[other] = ids[other], ids[index]
     return ids
 
 
@@ -121,30 +121,30 @@ def _messages(
     rng: random.Random,
     times: Sequence[tuple[int, int]],
     ids: Sequence[int | str],
-    campaigns: Sequence[Kind],
-    single: Sequence[Kind],
+    campaigns: Sequence[MessageTemplate],
+    single: Sequence[MessageTemplate],
     phones: Sequence[str],
 ) -> list[Message]:
-    draw = rng.random  # times a sequence's length, several times as fast as rng.choice
+    draw = rng.random  # int(draw() * length) is several times as fast as rng.choice
     messages: list[Message] = []
     for (sent_ms, campaign), message_id in zip(times, ids, strict=False):
-        kind = campaigns[campaign] if campaign else single[int(draw() * len(single))]
-        text = kind.texts[int(draw() * len(kind.texts))]
+        template = campaigns[campaign] if campaign else single[int(draw() * len(single))]
+        text = template.texts[int(draw() * len(template.texts))]
         code = str(100_000 + int(draw() * 900_000))
-        fields = kind.fields
-        if kind.direction == "IN" and messages and draw() < REPLY_SHARE:
+        fields = template.fields
+        if template.direction == "IN" and messages and draw() < REPLY_SHARE:
             fields = {**fields, "replyOutMessageId": messages[-1].id}
         messages.append(
             Message(
                 id=message_id,
                 sent_ms=sent_ms,
-                channel=kind.channel,
-                direction=kind.direction,
+                channel=template.channel,
+                direction=template.direction,
                 address=phones[int(draw() * len(phones))],
                 text=text.replace("{code}", code) if "{" in text else text,
-                customer_id=f"order-{code}" if kind.has_customer_id else None,
-                lifecycle=kind.lifecycles[int(draw() * len(kind.lifecycles))],
-                visible_ms=sent_ms + int(draw() * LATEST_MS) if draw() < LATE_SHARE else sent_ms,
+                customer_id=f"order-{code}" if template.has_customer_id else None,
+                lifecycle=template.lifecycles[int(draw() * len(template.lifecycles))],
+                visible_ms=sent_ms + int(draw() * MAX_LATE_MS) if draw() < LATE_SHARE else sent_ms,
                 fields=fields,
             )
         )

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox: every request as a small record, and counts of all of them."""
+"""The journal of requests to the emulated APIs: a record of each request, and counters."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import msgspec
 
 from msghistory_sandbox.gateway import DEFAULT_LIMIT
 
-KEPT_REQUESTS = 100_000
+MAX_RECORDED_REQUESTS = 100_000
 
 
 @dataclass(slots=True)
 class ReceivedRequest:
-    """One request to a vendor's API. Whether it came with credentials, but never which."""
+    """One request to an emulated API. Records whether it has credentials, but never their values."""
 
     at: float
-    """`time.monotonic()` seconds at arrival."""
+    """`time.monotonic()` at arrival, seconds."""
     api: str
-    """`edna`, `gateway`, its `exports`, or `downloads` of these."""
+    """`edna`, `gateway`, or for the gateway's exports `exports` or `downloads`."""
     method: str
     path: str
     params: Mapping[str, Any]
     """The query string's values as text, or the body's JSON object."""
     credentials: bool
     offset: int
-    """Rows that it skips."""
+    """Number of rows that the request skips."""
     status: int | None = None
-    """As answered; None while it is in flight and where the connection was reset instead."""
+    """Response status; None while the request is in flight, or if its connection was reset."""
     rows: int = 0
-    """Messages in the answer, also where a fault cut it short."""
+    """Number of messages in the response, even if a fault truncates it."""
 
 
 def read_params(query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-    """Parameters in one form for all APIs; empty if they cannot be read."""
+    """Return the parameters from the query string or the JSON body; empty if the body is invalid."""
     if not body:
         return dict(query)
     try:
@@ -46,7 +46,7 @@ def read_params(query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
 
 
 def skipped_rows(params: Mapping[str, Any]) -> int:
-    """How deep a request reads: edna's offset, or the gateway's page times its limit."""
+    """Return the number of rows to skip: edna's `offset`, or the gateway's `page` times `limit`."""
     try:
         page, limit = int(params.get("page", 0)), int(params.get("limit", DEFAULT_LIMIT))
         return max(0, int(params.get("offset", page * limit)))
@@ -56,44 +56,47 @@ def skipped_rows(params: Mapping[str, Any]) -> int:
 
 @dataclass(slots=True)
 class Journal:
-    """All requests since the start; touched by the server's thread, read by any."""
+    """All requests since the start; written by the server's thread, readable from any thread."""
 
-    requests: deque[ReceivedRequest] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
+    requests: deque[ReceivedRequest] = field(default_factory=lambda: deque(maxlen=MAX_RECORDED_REQUESTS))
     watch: Callable[[ReceivedRequest], None] | None = None
-    """Called with each request before it is served: a test's chance to change things midway."""
+    """Called with each request before it is processed; lets tests change data during a sync."""
     by_api: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     largest_offset: int = 0
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
 
-    def begin(self, request: ReceivedRequest) -> None:
-        """Note a request that has come in."""
+    def record_request(self, request: ReceivedRequest) -> None:
+        """Record a request at arrival."""
         self.requests.append(request)
         self.by_api[request.api] += 1
         self.largest_offset = max(self.largest_offset, request.offset)
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         if self.watch is not None:
             self.watch(request)
 
-    def answer(self, request: ReceivedRequest, status: int | None) -> None:
-        """Note what it is answered, before it is: who has the answer can rely on the counts."""
+    def record_response(self, request: ReceivedRequest, status: int | None) -> None:
+        """Record a response before it is sent, so that clients that have received it see it counted.
+
+        A status of None stands for a reset connection.
+        """
         request.status = status
         self.rows += request.rows
         self.by_status["reset" if status is None else str(status)] += 1
 
-    def end(self) -> None:
-        """Note that one is done with."""
+    def record_end(self) -> None:
+        """Record that a request is no longer in flight."""
         self.in_flight -= 1
 
     def stats(self) -> dict[str, Any]:
-        """Give the counts for the control API."""
+        """Return the counters as the body of `GET /sandbox/stats`."""
         return {
             "requests": dict(self.by_api),
             "answers": dict(self.by_status),
             "rows": self.rows,
             "largestOffset": self.largest_offset,
-            "maxConcurrent": self.most_in_flight,
+            "maxConcurrent": self.max_in_flight,
         }

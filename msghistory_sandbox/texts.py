@@ -1,6 +1,6 @@
-"""Made-up texts in the languages of the vendors' customers, and how many parts they make."""
+"""Synthetic message texts in the languages of the vendors' customers, and their SMS segment count."""
 
-# ruff: noqa: RUF001 - Cyrillic letters are meant as such
+# ruff: noqa: RUF001 - the Cyrillic letters are intentional
 
 from __future__ import annotations
 
@@ -43,23 +43,25 @@ REPLIES = (
     "Здравствуйте!\nГде мой заказ?", "Non ho ricevuto niente...", 'He said "call me back"', "?",
 )  # fmt: skip
 
-
 LAST_LATIN_1 = "\xff"
 
 
-def flow_sent() -> str:
-    """Write edna's `content` of an outgoing WhatsApp Flow."""
+def flow_content() -> str:
+    """Return edna's `content` of an outgoing WhatsApp Flow (a JSON text)."""
     flow = {"flowId": "7302211", "header": "Запись на приём", "cta": "Записаться", "mode": "PUBLISHED"}
     return msgspec.json.encode({"type": "FLOW", "flow": flow}).decode()
 
 
-def flow_answered(name: str) -> str:
-    """Write edna's `content` of a recipient's answers in a WhatsApp Flow."""
+def flow_response_content(name: str) -> str:
+    """Return edna's `content` of a recipient's response to a WhatsApp Flow (a JSON text)."""
     answers = {"name": name, "date": "2024-07-30", "comment": 'dopo le "18:00"\ngrazie', "agree": True}
     return msgspec.json.encode({"type": "FLOW_RESPONSE", "answers": answers}).decode()
 
 
-def parts(text: str) -> int:
-    """Count the SMS parts: 160 characters, or 70 where not all are Latin; less where they are joined."""
-    alone, in_row = (160, 153) if max(text, default="") <= LAST_LATIN_1 else (70, 67)
-    return 1 if len(text) <= alone else -(-len(text) // in_row)
+def segment_count(text: str) -> int:
+    """Count the SMS segments of a text.
+
+    A single segment holds 160 characters, or 70 if the text is not Latin-1; joined segments hold fewer.
+    """
+    single, joined = (160, 153) if max(text, default="") <= LAST_LATIN_1 else (70, 67)
+    return 1 if len(text) <= single else -(-len(text) // joined)

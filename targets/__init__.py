@@ -1,1 +1,1 @@
-"""What Singer targets make of the tap's output, cell by cell."""
+"""Tests of Singer targets: load the tap's output and compare what is stored, cell by cell."""

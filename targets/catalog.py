@@ -1,4 +1,4 @@
-"""The targets that are tried: how each is installed, configured and read back."""
+"""The targets to test: installation, configuration, and reading of the stored rows."""
 
 from __future__ import annotations
 
@@ -20,92 +20,92 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one target's data goes: a directory, a PostgreSQL schema, an S3 endpoint."""
+class Destination:
+    """Destination of a target's data: a directory, a PostgreSQL schema or an S3 endpoint."""
 
     directory: Path
-    python: Path  #: of the target's environment
+    python: Path  #: Python of the target's environment
     dsn: str = ""
     schema: str = ""
     s3_url: str = ""
-    run: int = 1  #: the number of the run that is loaded
+    run: int = 1  #: number of the run that is loaded, 1 or 2
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Singer target, with what it needs to be tried."""
+    """A Singer target and its requirements."""
 
     name: str
     requirements: Sequence[str]
-    config: Callable[[Place], dict[str, Any]]
-    read: Callable[[Place, Sequence[str]], Rows]
-    command: str = ""  #: its executable; default: `name`
-    variant: str = ""  #: tells two configurations of one target apart
+    config: Callable[[Destination], dict[str, Any]]
+    read: Callable[[Destination, Sequence[str]], Rows]
+    command: str = ""  #: executable; default: `name`
+    variant: str = ""  #: distinguishes configurations of the same target
     appends: bool = False
     objects_as_json: bool = False
     needs_postgres: bool = False
     needs_s3: bool = False
     note: str = ""
-    overrides: Sequence[str] = ()  #: of what the target requires, as uv understands them
+    overrides: Sequence[str] = ()  #: dependency overrides for uv
 
     @property
     def title(self) -> str:
-        """The name, and the variant if there is one."""
+        """The name, with the variant if it has one."""
         return f"{self.name} ({self.variant})" if self.variant else self.name
 
 
-def postgres_parts(place: Place) -> dict[str, Any]:
-    """Return host, port, user, password and database of a DSN."""
-    parts = conninfo_to_dict(place.dsn)
+def postgres_parts(destination: Destination) -> dict[str, Any]:
+    """Return host, port, user, password and database of the DSN."""
+    parts = conninfo_to_dict(destination.dsn)
     return {
         "host": parts.get("host", "127.0.0.1"),
         "port": int(parts.get("port") or 5432),
         "user": parts.get("user", "postgres"),
-        # One must be given, also to a server that asks for none.
+        # Targets require a password, even if the server does not.
         "password": parts.get("password", "none"),
         "dbname": parts.get("dbname", "postgres"),
     }
 
 
-def read_postgres(place: Place, streams: Sequence[str]) -> Rows:
+def read_postgres(destination: Destination, streams: Sequence[str]) -> Rows:
     """Read the tables of a schema."""
     rows: Rows = {}
-    with psycopg.connect(place.dsn, options="-c timezone=UTC") as connection:
+    with psycopg.connect(destination.dsn, options="-c timezone=UTC") as connection:
         for stream in streams:
-            table = sql.Identifier(place.schema, stream)
+            table = sql.Identifier(destination.schema, stream)
             cursor = connection.execute(sql.SQL("SELECT * FROM {}").format(table))
             names = [column.name for column in cursor.description or ()]
             rows[stream] = [dict(zip(names, row, strict=True)) for row in cursor]
     return rows
 
 
-def read_jsonl(place: Place, streams: Sequence[str]) -> Rows:
-    """Read files of JSON lines, whose names begin with the stream's."""
+def read_jsonl(destination: Destination, streams: Sequence[str]) -> Rows:
+    """Read JSON Lines files whose names start with the name of the stream."""
     return {
         stream: [
             json.loads(line)
-            for path in sorted(place.directory.glob(f"**/{stream}*.json*"))
+            for path in sorted(destination.directory.glob(f"**/{stream}*.json*"))
             for line in path.read_text().splitlines()
         ]
         for stream in streams
     }
 
 
-def read_csv(place: Place, streams: Sequence[str]) -> Rows:
-    """Read CSV files, whose names begin with the stream's."""
+def read_csv(destination: Destination, streams: Sequence[str]) -> Rows:
+    """Read CSV files whose names start with the name of the stream."""
     csv.field_size_limit(2**31 - 1)
     rows: Rows = {}
     for stream in streams:
         rows[stream] = []
-        for path in sorted(place.directory.glob(f"**/{stream}*.csv")):
+        for path in sorted(destination.directory.glob(f"**/{stream}*.csv")):
             with path.open(newline="") as file:
                 rows[stream] += [*csv.DictReader(file)]
     return rows
 
 
-def read_sqlite(place: Place, streams: Sequence[str]) -> Rows:
+def read_sqlite(destination: Destination, streams: Sequence[str]) -> Rows:
     """Read the tables of an SQLite file."""
-    connection = sqlite3.connect(place.directory / "messages.db")
+    connection = sqlite3.connect(destination.directory / "messages.db")
     connection.row_factory = sqlite3.Row
     try:
         return {
@@ -116,12 +116,15 @@ def read_sqlite(place: Place, streams: Sequence[str]) -> Rows:
         connection.close()
 
 
-def read_with(code: str) -> Callable[[Place, Sequence[str]], Rows]:
-    """Read with a script in the target's environment: it gets directory and streams, and prints JSON."""
+def read_with(code: str) -> Callable[[Destination, Sequence[str]], Rows]:
+    """Return a reader that runs a script in the target's environment.
 
-    def read(place: Place, streams: Sequence[str]) -> Rows:
-        arguments = [str(place.python), "-c", code, str(place.directory), *streams]
-        env = {**os.environ, "S3_URL": place.s3_url}
+    The script's arguments are the directory and the streams; it prints the rows as JSON.
+    """
+
+    def read(destination: Destination, streams: Sequence[str]) -> Rows:
+        arguments = [str(destination.python), "-c", code, str(destination.directory), *streams]
+        env = {**os.environ, "S3_URL": destination.s3_url}
         return dict(json.loads(subprocess.run(arguments, check=True, capture_output=True, env=env).stdout))
 
     return read
@@ -174,51 +177,56 @@ print(json.dumps(rows, default=str))
 """
 
 
-def _meltanolabs(place: Place, query: str = "") -> dict[str, Any]:
-    url = f"postgresql+psycopg://{place.dsn.partition('://')[2]}"
+def _meltanolabs(destination: Destination, query: str = "") -> dict[str, Any]:
+    url = f"postgresql+psycopg://{destination.dsn.partition('://')[2]}"
     if query:
         url += f"{'&' if '?' in url else '?'}{query}"
-    return {"sqlalchemy_url": url, "default_target_schema": place.schema}
+    return {"sqlalchemy_url": url, "default_target_schema": destination.schema}
 
 
-def _pipelinewise(place: Place) -> dict[str, Any]:
-    return {**postgres_parts(place), "default_target_schema": place.schema, "hard_delete": False}
+def _pipelinewise(destination: Destination) -> dict[str, Any]:
+    return {**postgres_parts(destination), "default_target_schema": destination.schema, "hard_delete": False}
 
 
-def _datamill(place: Place) -> dict[str, Any]:
-    parts = postgres_parts(place)
+def _datamill(destination: Destination) -> dict[str, Any]:
+    parts = postgres_parts(destination)
     names = {"dbname": "postgres_database", "user": "postgres_username"}
     config = {names.get(name, f"postgres_{name}"): value for name, value in parts.items()}
-    return {**config, "postgres_schema": place.schema, "disable_collection": True}
+    return {**config, "postgres_schema": destination.schema, "disable_collection": True}
 
 
-def _directory(name: str, **more: Any) -> Callable[[Place], dict[str, Any]]:
-    return lambda place: {name: str(place.directory), **more}
+def _directory(name: str, **more: Any) -> Callable[[Destination], dict[str, Any]]:
+    return lambda destination: {name: str(destination.directory), **more}
 
 
-FAST = {"use_copy": True, "validate_records": False, "add_record_metadata": False, "activate_version": False}
+FAST_SETTINGS = {
+    "use_copy": True,
+    "validate_records": False,
+    "add_record_metadata": False,
+    "activate_version": False,
+}
 TARGETS = (
     Target(
         "target-postgres",
         ["meltanolabs-target-postgres==0.8.1"],
-        lambda place: {**_meltanolabs(place), **FAST},
+        lambda destination: {**_meltanolabs(destination), **FAST_SETTINGS},
         read_postgres,
-        variant="MeltanoLabs, our meltano.yml",
+        variant="MeltanoLabs, settings in meltano.yml",
         needs_postgres=True,
     ),
     Target(
         "target-postgres",
         ["meltanolabs-target-postgres==0.8.1"],
-        lambda place: _meltanolabs(place, "options=-c%20timezone%3DAmerica/New_York"),
+        lambda destination: _meltanolabs(destination, "options=-c%20timezone%3DAmerica/New_York"),
         read_postgres,
         variant="MeltanoLabs, defaults, New York",
         needs_postgres=True,
-        note="Times are shifted by the time zone of the session",
+        note="Shifts times by the time zone of the session",
     ),
     Target(
         "target-postgres",
         ["meltanolabs-target-postgres==0.8.1"],
-        lambda place: _meltanolabs(place, "options=-c%20timezone%3DUTC"),
+        lambda destination: _meltanolabs(destination, "options=-c%20timezone%3DUTC"),
         read_postgres,
         variant="MeltanoLabs, defaults, `timezone=UTC`",
         needs_postgres=True,
@@ -230,7 +238,7 @@ TARGETS = (
         read_postgres,
         variant="PipelineWise",
         needs_postgres=True,
-        note="Lower-case columns; newlines become a backslash and an n",
+        note="Lower-case columns; replaces newlines with a backslash and an n",
     ),
     Target(
         "target-postgres",
@@ -240,15 +248,19 @@ TARGETS = (
         variant="datamill",
         needs_postgres=True,
         objects_as_json=True,
-        # It pins a version that cannot be compiled for a current Python.
+        # The pinned psycopg2 cannot be compiled for current Python versions.
         overrides=("psycopg2; python_version < '3'", "psycopg2-binary>=2.9"),
-        note="Without `objects_as_json`, object columns are dropped; with a newer psycopg2 than it pins",
+        note="Without `objects_as_json`, object columns are dropped; tested with a newer psycopg2",
     ),
     Target("target-jsonl", ["target-jsonl==0.1.4"], _directory("destination_path"), read_jsonl, appends=True),
     Target(
         "target-csv",
         ["meltanolabs-target-csv==0.5.0"],
-        _directory("output_path", file_naming_scheme="{stream_name}-{timestamp}.csv"),
+        _directory(
+            "output_path",
+            file_naming_scheme="{stream_name}-{timestamp}.csv",
+            timestamp_format="%Y%m%dT%H%M%S%f",  # the default, seconds, is the same for two fast runs
+        ),
         read_csv,
         variant="MeltanoLabs",
         appends=True,
@@ -263,37 +275,43 @@ TARGETS = (
         variant="singer-io",
         appends=True,
         objects_as_json=True,
-        note="Columns are those of the first row; runs on Python 3.9, or with a shim for `collections`",
+        note="Writes only the columns of the first row; requires Python 3.9, or a shim for `collections`",
     ),
     Target(
         "target-sqlite",
         ["target-sqlite==0.2.0"],
-        lambda place: {"database": str(place.directory / "messages")},
+        lambda destination: {"database": str(destination.directory / "messages")},
         read_sqlite,
         objects_as_json=True,
-        note="Columns are in snake_case; without `objects_as_json`, object columns are dropped; runs on "
-        "Python 3.9, or with a shim for `collections`",
+        note="Columns are in snake_case; without `objects_as_json`, object columns are dropped; "
+        "requires Python 3.9, or a shim for `collections`",
     ),
     Target(
         "target-duckdb",
         ["target-duckdb==0.8.0", "duckdb==1.1.3"],
-        lambda place: {"path": str(place.directory / "messages.duckdb"), "default_target_schema": "main"},
+        lambda destination: {
+            "path": str(destination.directory / "messages.duckdb"),
+            "default_target_schema": "main",
+        },
         read_with(_DUCKDB),
-        note="Pin duckdb 1.1.3: with newer ones the first row of each batch is lost",
+        note="Requires duckdb 1.1.3: with newer versions, the first row of each batch is lost",
     ),
     Target(
         "target-avro",
         ["target-avro==0.2.0"],
-        lambda place: {"prefix": str(place.directory / f"run{place.run}"), "disable_collection": True},
+        lambda destination: {
+            "prefix": str(destination.directory / f"run{destination.run}"),
+            "disable_collection": True,
+        },
         read_with(_AVRO),
         appends=True,
         objects_as_json=True,
-        note="Cuts times to seconds; overwrites its files, so each run needs another `prefix`",
+        note="Truncates times to seconds; overwrites its files, so each run needs a different `prefix`",
     ),
     Target(
         "target-s3",
         ["plinxore-target-s3==0.1.7"],
-        lambda place: {
+        lambda destination: {
             "format": {"format_type": "parquet"},
             "prefix": "parquet",
             "append_date_to_filename_grain": "microsecond",
@@ -304,13 +322,13 @@ TARGETS = (
                     "aws_secret_access_key": "secret",
                     "aws_region": "us-east-1",
                     "aws_bucket": "messages",
-                    "aws_endpoint_override": place.s3_url,
+                    "aws_endpoint_override": destination.s3_url,
                 },
             },
         },
         read_with(_PARQUET),
         variant="Parquet",
-        note="Cuts times to seconds",
+        note="Truncates times to seconds",
         appends=True,
         objects_as_json=True,
         needs_s3=True,
@@ -318,11 +336,11 @@ TARGETS = (
     Target(
         "target-s3-jsonl",
         ["target-s3-jsonl==2.0.1"],
-        lambda place: {
+        lambda destination: {
             "s3_bucket": "messages",
             "aws_access_key_id": "key",
             "aws_secret_access_key": "secret",
-            "aws_endpoint_url": place.s3_url,
+            "aws_endpoint_url": destination.s3_url,
             "path_template": "jsonl/{stream}-{date_time:%Y%m%dT%H%M%S%f}.jsonl",
         },
         read_with(_S3),

@@ -1,4 +1,4 @@
-"""Compares a target's rows with the records that it was given."""
+"""Comparison of the rows that a target stored with the expected records."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from targets.messages import OBJECTS, Row
 
 
 @dataclass(slots=True)
-class Findings:
-    """What differs, in counts of cells or rows."""
+class Differences:
+    """Numbers of rows and of differing cells."""
 
     expected_rows: int = 0
     rows: int = 0
@@ -26,43 +26,46 @@ class Findings:
     nulls: int = 0
     unknown_fields: int = 0
     other_cells: int = 0
-    example: str = ""  #: a cell of `other_cells`
+    example: str = ""  #: the column of a differing cell in `other_cells`
 
 
 def compare(
     expected: Sequence[Row], found: Sequence[Mapping[str, Any]], key: Sequence[str], times: Sequence[str]
-) -> Findings:
-    """Compare rows by key. Columns of `found` may be in lower or snake case; unknown ones are ignored."""
-    findings = Findings(expected_rows=len(expected), rows=len(found))
+) -> Differences:
+    """Compare rows by key.
+
+    The columns of `found` may be in lower case or snake case. Unknown columns are ignored.
+    """
+    differences = Differences(expected_rows=len(expected), rows=len(found))
     by_key: dict[tuple[str, ...], list[Row]] = {}
     for row in found:
-        folded = {_folded(name): value for name, value in row.items()}
-        by_key.setdefault(_key(folded, [*map(_folded, key)]), []).append(folded)
-    wanted = Counter(_key(row, key) for row in expected)
-    findings.missing_keys = len(wanted.keys() - by_key.keys())
-    findings.repeated_keys = sum(len(rows) > wanted[each] for each, rows in by_key.items())
+        folded = {_fold(name): value for name, value in row.items()}
+        by_key.setdefault(_key(folded, [*map(_fold, key)]), []).append(folded)
+    expected_counts = Counter(_key(row, key) for row in expected)
+    differences.missing_keys = len(expected_counts.keys() - by_key.keys())
+    differences.repeated_keys = sum(len(rows) > expected_counts[row_key] for row_key, rows in by_key.items())
     for row in expected:
         rows = by_key.get(_key(row, key))
         if rows:
-            _compare_row(row, rows.pop(0) if len(rows) > 1 else rows[0], times, findings)
-    return findings
+            _compare_row(row, rows.pop(0) if len(rows) > 1 else rows[0], times, differences)
+    return differences
 
 
-def _compare_row(row: Row, found: Row, times: Sequence[str], findings: Findings) -> None:
+def _compare_row(row: Row, found: Row, times: Sequence[str], differences: Differences) -> None:
     for name, value in row.items():
-        cell = found.get(_folded(name))
+        cell = found.get(_fold(name))
         if name in OBJECTS:
-            findings.unknown_fields += not _is_same_object(value, cell)
+            differences.unknown_fields += not _is_same_object(value, cell)
         elif name in times:
-            findings.times += not _is_same_time(value, cell)
+            differences.times += not _is_same_time(value, cell)
         elif value is None or cell is None:
-            findings.nulls += value is not None or cell not in (None, "")
+            differences.nulls += value is not None or cell not in (None, "")
         elif not _is_same(value, cell):
-            findings.other_cells += 1
-            findings.example = name
+            differences.other_cells += 1
+            differences.example = name
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return name.replace("_", "").lower()
 
 
@@ -71,8 +74,8 @@ def _key(row: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _comparable(value: Any) -> str:
-    moment = _moment(value)
-    return moment.isoformat() if moment else str(value)
+    time = _to_time(value)
+    return time.isoformat() if time else str(value)
 
 
 def _is_same(value: Any, cell: Any) -> bool:
@@ -89,29 +92,29 @@ def _is_same(value: Any, cell: Any) -> bool:
 def _is_same_time(value: Any, cell: Any) -> bool:
     if value is None:
         return cell in (None, "")
-    return bool(value == cell) or _moment(value) == _moment(cell)
+    return bool(value == cell) or _to_time(value) == _to_time(cell)
 
 
 def _is_same_object(value: Any, cell: Any) -> bool:
     if value is None or value == "":
         return cell in (None, "", "null")
-    return bool(_decoded(cell) == _decoded(value))
+    return bool(_decode(cell) == _decode(value))
 
 
-def _decoded(value: Any) -> Any:
-    """Return an object, which some targets keep as JSON and some as the text of a Python object."""
+def _decode(value: Any) -> Any:
+    """Decode an object, which some targets store as JSON and others as the `repr` of a Python object."""
     if not isinstance(value, str):
         return value
-    for read in (json.loads, ast.literal_eval):
+    for parse in (json.loads, ast.literal_eval):
         try:
-            return read(value)
+            return parse(value)
         except (ValueError, SyntaxError):
             continue
     return value
 
 
-def _moment(value: Any) -> datetime | None:
-    """Return a time in UTC. A target that leaves out the offset keeps times in UTC, or it is wrong."""
+def _to_time(value: Any) -> datetime | None:
+    """Convert a cell to a time in UTC, or return None. A time without an offset is expected to be in UTC."""
     if isinstance(value, str) and len(value) > len("2024-01-01") and value[4:5] == "-":
         try:
             value = datetime.fromisoformat(value.replace("Z", "+00:00"))

@@ -1,4 +1,4 @@
-"""The output of a first and an incremental run, and the rows that a target should have after both."""
+"""The tap's output of a first and an incremental run, and the rows expected after both."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ STREAMS = {
     "partner_gateway_history_sms": "sendDate",
     "sync_windows": "windowFrom",
 }
-"""The streams to compare, each with a column that holds a time."""
+"""The streams to compare, each with a time column."""
 OBJECTS = ("extraFields", "message")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the tap printed in one run."""
+    """Output of one run of the tap."""
 
     lines: bytes
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The Singer messages."""
+        """All Singer messages."""
         return [json.loads(line) for line in self.lines.splitlines()]
 
     @property
@@ -44,7 +44,7 @@ class Run:
         return [message["value"] for message in self.messages if message["type"] == "STATE"][-1]
 
     def records(self, stream: str) -> list[Row]:
-        """Return a stream's records in the order of their emission."""
+        """Return the records of a stream in output order."""
         return [
             message["record"]
             for message in self.messages
@@ -54,36 +54,38 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A first and an incremental run, a day apart."""
+    """A first and an incremental run, one day apart."""
 
     first: Run
     second: Run
 
     @property
     def keys(self) -> dict[str, list[str]]:
-        """The key properties of each stream."""
+        """Key properties by stream."""
         schemas = [message for message in self.first.messages if message["type"] == "SCHEMA"]
         return {schema["stream"]: schema["key_properties"] for schema in schemas}
 
     def emitted(self, stream: str) -> list[Row]:
-        """Return all records, which a target that only appends should have."""
+        """Return all records: the rows expected in a target that only appends."""
         return [*self.first.records(stream), *self.second.records(stream)]
 
     def latest(self, stream: str) -> list[Row]:
-        """Return the last record of each key, which a target that upserts should have."""
+        """Return the last record of each key: the rows expected in a target that upserts."""
         key = self.keys[stream]
         return [*{tuple(record[name] for name in key): record for record in self.emitted(stream)}.values()]
 
 
 def read_sandbox(directory: Path, *, messages: int, objects_as_json: bool) -> Runs:
-    """Run the tap twice against a sandbox with unknown fields."""
-    clock = Clock(_ms(END - DAY), frozen=True)
-    sandbox = Sandbox.generate(messages=messages, days=40, end_ms=_ms(END), clock=clock, unknown_rate=0.05)
+    """Run the tap twice with a sandbox whose messages have unknown fields."""
+    clock = Clock(_epoch_ms(END - DAY), frozen=True)
+    sandbox = Sandbox.generate(
+        messages=messages, days=40, end_ms=_epoch_ms(END), clock=clock, unknown_rate=0.05
+    )
     state = directory / "state.json"
     runs = []
     with sandbox.serve():
         for end in (END - DAY, END):
-            clock.set(_ms(end))
+            clock.set(_epoch_ms(end))
             config = {
                 "start_date": (END - 41 * DAY).isoformat(),
                 "end_date": end.isoformat(),
@@ -104,5 +106,5 @@ def read_sandbox(directory: Path, *, messages: int, objects_as_json: bool) -> Ru
     return Runs(*runs)
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _epoch_ms(time: datetime) -> int:
+    return round(time.timestamp() * 1000)

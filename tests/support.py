@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from urllib3 import HTTPResponse
 
 from msghistory_sandbox import gateway
 from msghistory_sandbox.options import GatewayOptions
@@ -191,3 +192,8 @@ def _expected(row: Message, schema: str) -> Message:
 def _fits(value: Any, declared: dict[str, Any] | None) -> bool:
     names = {str: ("string",), int: ("integer", "number"), float: ("number",), type(None): ("null",)}
     return declared is not None and any(name in declared["type"] for name in names.get(type(value), ()))
+
+
+def response(body=b"", headers=None, status=200):
+    """Return a response as the client receives it."""
+    return HTTPResponse(io.BytesIO(body), headers or {}, status)

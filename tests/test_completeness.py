@@ -86,7 +86,7 @@ def test_more_rows_in_a_millisecond_than_a_query_gives_are_reported(make, caplog
     output, records = read(vendor)
     assert len(records) == 12_000 + 4_000
     assert confirmed(output).count(False) == 1
-    assert "cannot be divided further" in caplog.text
+    assert "cannot be split further" in caplog.text
 
 
 @pytest.mark.parametrize("make", [edna, gateway])

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from urllib3 import HTTPResponse
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError, UnexpectedResponseError
@@ -28,7 +27,7 @@ from tap_msghistory.reading.timestamp_normalizer import TimestampNormalizer
 from tap_msghistory.schemas import types_of
 from tap_msghistory.vendors.edna import EdnaEndpoint, EdnaHistorySource
 from tap_msghistory.vendors.partner_gateway import PartnerGatewayEndpoint, PartnerGatewayHistorySource
-from tests.support import END_MS, REJECTED, config, sync
+from tests.support import END_MS, REJECTED, config, response, sync
 
 EDNA = "edna_history"
 SCHEMAS = {
@@ -66,7 +65,7 @@ MOMENTS = TimestampNormalizer(ZoneInfo("UTC"))
 
 
 def parse_json(body):
-    return bodies.read(HTTPResponse(body, {}, 200), msgspec.json.Decoder())
+    return bodies.read(response(body), msgspec.json.Decoder())
 
 
 def normalizer(kind, assume="UTC"):
@@ -88,7 +87,7 @@ def decode(kind, rows):
     }
     endpoint, content = page[kind]
     decoder = PageDecoder(endpoint=endpoint, schema=SCHEMAS[kind], normalizer=normalizer(kind))
-    return decoder(HTTPResponse(msgspec.json.encode(content), {}, 200))
+    return decoder(response(msgspec.json.encode(content)))
 
 
 def row(kind, **fields):
@@ -371,7 +370,7 @@ def test_a_message_that_cannot_be_shaped_goes_whole_to_its_own_stream_and_the_ru
     assert all(it["rejectedAt"].endswith("Z") for it in rejected)
     (whole,) = (it["message"] for it in rejected if it["message"].get("text"))
     assert whole["channelType"] == "SMS"
-    assert any("4 messages of edna_history could not be shaped" in it.getMessage() for it in caplog.records)
+    assert any("4 messages of edna_history are invalid" in it.getMessage() for it in caplog.records)
 
 
 def test_what_is_rejected_stands_before_the_state_that_covers_it(with_odd_messages):

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from urllib3 import HTTPResponse
 
 from tap_msghistory.errors import UnexpectedResponseError
 from tap_msghistory.planning.windows import Reason, Window
@@ -21,7 +20,7 @@ from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
 from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
 from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint, State
-from tests.support import END, iso
+from tests.support import END, iso, response
 
 ROWS = CsvRows(PartnerGatewayExportSource.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
 API = PartnerGatewayExportEndpoint("https://example.com/api", {"sender": "Shop"})
@@ -211,7 +210,7 @@ def test_numbers_are_numbers_where_nothing_of_the_text_is_lost(separator, cost, 
     "answer", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
 )
 def test_a_jobs_id_is_read_however_it_is_called(answer):
-    assert API.queued_id(HTTPResponse(json.dumps(answer).encode(), {}, 200)) == "7"
+    assert API.queued_id(response(json.dumps(answer).encode())) == "7"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_a_jobs_id_is_read_however_it_is_called(answer):
 )
 def test_an_answer_without_an_id_is_not_readable(answer):
     with pytest.raises(UnexpectedResponseError):
-        API.queued_id(HTTPResponse(answer, {}, 200))
+        API.queued_id(response(answer))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +240,7 @@ def test_an_answer_without_an_id_is_not_readable(answer):
 @pytest.mark.parametrize("around", [None, "exports", "content", "items"])
 def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around):
     jobs = [{"id": "7", **listed}]
-    (job,) = API.jobs(HTTPResponse(json.dumps({around: jobs} if around else jobs).encode(), {}, 200))
+    (job,) = API.jobs(response(json.dumps({around: jobs} if around else jobs).encode()))
     assert job
     assert (job.id, job.state) == ("7", state)
 
@@ -249,11 +248,11 @@ def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around)
 @pytest.mark.parametrize("answer", [b"{}", b'"text"', b"<html>"])
 def test_what_is_no_list_of_jobs_is_not_readable(answer):
     with pytest.raises(UnexpectedResponseError):
-        API.jobs(HTTPResponse(answer, {}, 200))
+        API.jobs(response(answer))
 
 
 def test_jobs_of_other_kinds_are_skipped():
-    assert API.jobs(HTTPResponse(b'[7, null, {"status": "COMPLETED"}]', {}, 200)) == [None, None, None]
+    assert API.jobs(response(b'[7, null, {"status": "COMPLETED"}]')) == [None, None, None]
 
 
 RANGE = {"startDateTime": iso(WINDOW.start), "endDateTime": iso(WINDOW.end)}
@@ -280,20 +279,20 @@ RANGE = {"startDateTime": iso(WINDOW.start), "endDateTime": iso(WINDOW.end)}
     ],
 )
 def test_only_a_job_that_shows_our_range_and_filters_is_ours(listed, is_ours):
-    (job,) = API.jobs(HTTPResponse(msgspec.json.encode([{"id": 7, **listed}]), {}, 200))
+    (job,) = API.jobs(response(msgspec.json.encode([{"id": 7, **listed}])))
     assert job
     assert API.is_for(job, WINDOW) is is_ours
 
 
 @pytest.mark.parametrize("answer", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
 def test_a_link_is_read_however_it_is_called(answer):
-    assert API.link(HTTPResponse(json.dumps(answer).encode(), {}, 200)) == "L"
+    assert API.link(response(json.dumps(answer).encode())) == "L"
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
 def test_an_answer_without_a_link_is_not_readable(answer):
     with pytest.raises(UnexpectedResponseError):
-        API.link(HTTPResponse(answer, {}, 200))
+        API.link(response(answer))
 
 
 def test_an_id_cannot_lead_to_another_path():

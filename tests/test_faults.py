@@ -12,7 +12,6 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from urllib3 import HTTPResponse
 
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
@@ -30,7 +29,7 @@ from tap_msghistory.http.retries import (
     within_retry_budget,
 )
 from tap_msghistory.vendors.edna import EDNA as EDNA_VENDOR
-from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
+from tests.support import END_MS, STREAMS, config, in_send_order, response, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
 NOW = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
@@ -165,8 +164,8 @@ def test_a_limit_that_it_was_not_told_is_not_stormed(filled):
 @pytest.mark.parametrize(
     ("refuse", "status", "says"),
     [
-        ({"refuse": 401}, 401, "edna_api_key"),
-        ({"refuse": 403}, 403, "edna_api_key"),
+        ({"force_status": 401}, 401, "edna_api_key"),
+        ({"force_status": 403}, 403, "edna_api_key"),
         ({"redirect_to": "http://127.0.0.1:9"}, 307, "redirect"),
     ],
 )
@@ -218,7 +217,7 @@ def _failing_sync(settings):
 
 
 def answer(status=429, body=b"", **headers):
-    return HTTPResponse(body, {name.replace("_", "-"): value for name, value in headers.items()}, status)
+    return response(body, {name.replace("_", "-"): value for name, value in headers.items()}, status)
 
 
 @given(st.integers(1, 10**6))

@@ -297,7 +297,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
     assert "certificate" in line
     assert finished.returncode == 1
     assert front.requests == []
-    assert "asking again" not in finished.stderr
+    assert "retrying in" not in finished.stderr
 
 
 def test_a_certificate_of_another_host_is_not_taken(small, tls, trusted, monkeypatch):
@@ -345,7 +345,7 @@ def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tm
     assert path in line
     assert name in line
     assert finished.returncode == 1
-    assert "asking again" not in finished.stderr
+    assert "retrying in" not in finished.stderr
 
 
 @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x03\x00\x7a\x02"], ids=["at once", "half way"])
@@ -418,4 +418,4 @@ def test_a_proxy_that_is_no_url_is_an_error_at_once(small, monkeypatch, caplog, 
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(TapError, match="proxy"):
         sync(behind("https://vendor.test", small))
-    assert not any("asking again" in it.getMessage() for it in caplog.records)
+    assert not any("retrying in" in it.getMessage() for it in caplog.records)

@@ -44,8 +44,8 @@ def half_way():
 
 def test_a_line_says_how_far_in_send_time_how_many_how_fast_and_how_long_still(half_way):
     assert half_way.describe() == (
-        "edna_history: up to 2024-11-03 04:00 (UTC), 1,500 messages, 150 a second, 0:00:30 left, "
-        "2 s waited for the pace"
+        "edna_history: up to 2024-11-03 04:00 (UTC), 1,500 messages, 150 per second, 0:00:30 left, "
+        "2 s rate-limited"
     )
 
 
@@ -53,14 +53,14 @@ def test_a_line_promises_nothing_before_the_first_window():
     progress = Progress(clock=lambda: 0.0)
     assert progress.describe() == "nothing has been read yet"
     progress.start("edna_history", [NEW])
-    assert "up to the start (UTC), 0 messages, 0 a second, unknown left" in progress.describe()
+    assert "up to the start (UTC), 0 messages, 0 per second, unknown left" in progress.describe()
 
 
 def test_the_summary_tells_new_from_revisited_and_counts_what_it_took(half_way):
     assert half_way.summary() == [
         (
             "edna_history: 1,500 messages (300 new, 1,200 revisited), 3 rejected, "
-            "4 requests, 1 of them retries, 2 s waited for the pace, up to 2024-11-03 04:00 (UTC)"
+            "4 requests including 1 retries, 2 s rate-limited, up to 2024-11-03 04:00 (UTC)"
         )
     ]
 
@@ -82,7 +82,7 @@ def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_display_has_a_line_a_stream(half_way, width):
-    half_way.begin("partner_gateway_history_whatsapp", [NEW]).ended = 10.0
+    half_way.start("partner_gateway_history_whatsapp", [NEW]).ended = 10.0
     shown = io.StringIO()
     Console(width=width, file=shown).print(table(half_way.streams, 10.0, width))
     _, edna, whatsapp = shown.getvalue().splitlines()
@@ -200,7 +200,7 @@ def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
     settings = config(sandbox, partner_gateway_export=True)
     finished = run(settings, tmp_path, more=("--plan", "--catalog", str(catalog)))
     _, *stretches, total = finished.stdout.split("\n\n")[0].splitlines()
-    assert all(it.startswith(EXPORT) and it.endswith("not known") for it in stretches)
+    assert all(it.startswith(EXPORT) and it.endswith("unknown") for it in stretches)
     assert total.startswith("all that is known")
     assert sandbox.requests == []
 

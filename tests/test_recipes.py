@@ -1,4 +1,4 @@
-"""What the README advises, done as it stands there."""
+"""The recipes of the documentation, used unchanged."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SCHEMAS |= {REJECTED: "rejected_message", LEDGER: "sync_window"}
 
 @pytest.fixture(scope="module")
 def recipe():
-    """The settings that the README shows, with a salt."""
-    readme = Path("README.md").read_text()
-    (section,) = re.findall(rf"^## {HEADING}\n(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL)
+    """Return the settings that the documentation shows, with a salt."""
+    page = Path("docs/privacy.md").read_text()
+    (section,) = re.findall(rf"^## {HEADING}\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
     (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     settings = yaml.safe_load(block)["config"]
     assert settings.keys() == {"stream_maps", "stream_map_config"}

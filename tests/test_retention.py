@@ -96,7 +96,7 @@ def test_an_earlier_start_date_beside_a_state_is_said_to_have_no_effect(caplog):
         first = sync(settings(server, edna_row, start_date=iso(END - 10 * DAY)))
         assert "no effect" not in caplog.text
         sync(settings(server, edna_row, start_date=iso(END - 30 * DAY)), state=first.state)
-    assert caplog.text.count("has no effect on edna_history: its state begins at") == 1
+    assert caplog.text.count("has no effect on edna_history: its state starts at") == 1
 
 
 def test_rows_far_outside_of_the_range_are_counted_in_one_warning(caplog):

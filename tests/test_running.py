@@ -101,7 +101,7 @@ def test_a_second_sync_does_not_overlap_the_first(directory, sandbox):
 
 def test_the_readmes_recipe_works_on_the_first_run_as_pasted(directory, sandbox):
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    block = readme.partition("## Without\n")[2].partition("```console\n")[2].partition("```")[0]
+    block = readme.partition("## With plain Singer\n")[2].partition("```console\n")[2].partition("```")[0]
     lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
     recipe = "\n".join(line for line in lines if "state" in line or "pipefail" in line)
     recipe = recipe.replace("tap-msghistory --", f"{COMMAND} --")

@@ -113,7 +113,7 @@ def test_a_run_that_ends_well_shows_them_in_records_only(guarded, tmp_path, cred
         del settings["partner_gateway_api_key"]
     finished = sync(settings, tmp_path, command=run)
     assert finished.returncode == 0
-    assert "could not be shaped" in finished.stderr
+    assert "are invalid" in finished.stderr
     assert "assume_timezone" in finished.stderr
     records = [
         line
@@ -204,7 +204,7 @@ def test_faults_on_the_way(guarded, tmp_path):
     )
     finished = sync(config(guarded, page_size=1), tmp_path)
     assert finished.returncode == 0
-    assert "asking again" in finished.stderr
+    assert "retrying in" in finished.stderr
 
 
 def test_a_key_goes_to_no_host_but_the_configured_one(guarded, tmp_path):

@@ -29,7 +29,7 @@ def sdks_own_way(monkeypatch):
     """Close the shortcut, so that records go the way that the SDK has for them."""
 
     def close():
-        monkeypatch.setattr(fast_path, "is_open", lambda _stream: False)
+        monkeypatch.setattr(fast_path, "is_available", lambda _stream: False)
 
     return close
 

@@ -409,7 +409,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
         ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
         ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),
         ({"max_span_per_trigger": "P99999999999D"}, "Option max_span_per_trigger must be"),
-        ({"concurency": 4}, "Option concurency is not known; did you mean concurrency?"),
+        ({"concurency": 4}, "Option concurency is unknown; did you mean concurrency?"),
         ({"path": "x"}, "Option path has no effect in Spark. Call load() without arguments"),
         (
             {"stream_maps": "{}"},
@@ -430,8 +430,8 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
             {"accounts": [{"name": "a", "edna_api_key": "K9\n"}]},
             "Option accounts, a: Setting edna_api_key must be",
         ),
-        ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Option key is not known"),
-        ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Option stream is not known"),
+        ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Option key is unknown"),
+        ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Option stream is unknown"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_asked(sandbox, more, told):
@@ -470,6 +470,6 @@ def test_an_unforeseen_error_shows_its_place_and_nothing_of_a_message(sandbox, m
     reader = batch_reader(options(sandbox))
     partitions = reader.partitions()
     monkeypatch.setattr("tap_msghistory.spark.columns.Columns.to_arrow", lambda *_: int("35000777333 text"))
-    with pytest.raises(TapError, match=r"^Unforeseen ValueError in \w+\.py, line \d+$") as error:
+    with pytest.raises(TapError, match=r"^Unexpected ValueError in \w+\.py, line \d+$") as error:
         [*reader.read(partitions[0])]
     assert error.value.__suppress_context__

@@ -216,7 +216,7 @@ def limited_for_long(sandbox):
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
 def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(sandbox, tmp_path, signum):
     with running(limited_for_long(sandbox), tmp_path) as process:
-        read_until(process.stderr, "asking again in")
+        read_until(process.stderr, "retrying in")
         process.send_signal(signum)
         stdout, stderr = process.communicate()
     (line,) = error_rules(stderr.decode())
@@ -243,7 +243,7 @@ def test_a_process_that_was_suspended_for_long_asks_once_more(sandbox, tmp_path)
     sandbox.faults = Faults(limit_next=1, limit_wait_s=1, retry_after="seconds")
     settings = config(sandbox, max_retry_seconds=2, partner_gateway_api_key=None)
     with running(settings, tmp_path) as process:
-        read_until(process.stderr, "asking again in")
+        read_until(process.stderr, "retrying in")
         process.send_signal(signal.SIGSTOP)
         threading.Event().wait(4)
         process.send_signal(signal.SIGCONT)
@@ -253,7 +253,7 @@ def test_a_process_that_was_suspended_for_long_asks_once_more(sandbox, tmp_path)
 
 def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandbox, tmp_path):
     with running(limited_for_long(sandbox), tmp_path) as process:
-        read_until(process.stderr, "asking again in")
+        read_until(process.stderr, "retrying in")
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
@@ -299,7 +299,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
     with Path("/dev/full").open("wb") as full:
         finished = run(from_the_start(years), tmp_path, stdout=full)
     (line,) = error_rules(finished.stderr)
-    assert "Stdout takes no more" in line
+    assert "Writing to stdout failed" in line
     assert finished.returncode == 1
 
 
@@ -309,7 +309,7 @@ def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
         # In units of 512 bytes; the file ends where the disk does, within a line.
         finished = run(from_the_start(years), tmp_path, stdout=lines, through=limit_of_file_size(301))
     (line,) = error_rules(finished.stderr)
-    assert "Stdout takes no more" in line
+    assert "Writing to stdout failed" in line
     assert finished.returncode == 1
     printed = path.read_bytes()
     assert not printed.endswith(b"\n")

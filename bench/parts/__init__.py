@@ -1,1 +1,1 @@
-"""The measures, one a module: each takes a scale and contestants, and gives a section of the report."""
+"""The benchmarks, one per module. Each has a function `run` that returns a section of the report."""

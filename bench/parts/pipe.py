@@ -1,4 +1,4 @@
-"""Messages a second through `meltano run` into PostgreSQL, as lines and as BATCH files."""
+"""Throughput of `meltano run` into PostgreSQL, with RECORD messages and with BATCH files."""
 
 from __future__ import annotations
 
@@ -28,43 +28,44 @@ LOADERS: dict[str, dict[str, str]] = {
         "TARGET_POSTGRES_ADD_RECORD_METADATA": "true",
         "TARGET_POSTGRES_ACTIVATE_VERSION": "true",
     },
-    "our meltano.yml": {},
+    "settings in meltano.yml": {},
 }
-LINES, BATCH = "RECORD lines", "BATCH, jsonl.gz"
+RECORDS, BATCH = "RECORD lines", "BATCH, jsonl.gz"
 GATEWAY_KEY = "TAP_MSGHISTORY_PARTNER_GATEWAY_API_KEY"
 
 
 def run(scale: Scale) -> Section:
-    """Load the same messages in every way, each time into an empty table."""
+    """Load the same messages in each format with each loader configuration, each time into an empty table."""
     section = Section(
-        "The whole pipe",
-        f"{scale.pipe:,} edna messages through `meltano run` into an empty table in PostgreSQL, a run each. "
-        "The rate leaves out what a run takes that finds nothing new, mostly Meltano's own start. CPU is "
-        "that of Meltano, tap and loader together, without PostgreSQL's.",
-        ["", "messages/s", "seconds of the run", "of one without news", "CPU s"],
+        "Whole pipeline",
+        f"{scale.pipe:,} edna messages through `meltano run` into an empty table in PostgreSQL, one run "
+        "each. The rate excludes the time of a run without new messages, which is mostly Meltano's startup. "
+        "CPU time is that of Meltano, tap and loader together, without PostgreSQL.",
+        ["", "messages/s", "s per run", "s per run without new messages", "CPU s"],
     )
     with ExitStack() as stack:
         served = stack.enter_context(serve(History(messages=scale.pipe)))
-        house = stack.enter_context(warehouse())
-        address = Sandbox()  # stands for the address only
-        address.url = served.url
-        road = stack.enter_context(pipeline(address, house, start_date=served.start_date))
-        road.sync(end_date=served.start_date)  # of nothing: a first run is slower than all others
-        for form, loader in product((LINES, BATCH), LOADERS):
-            directory = road.directory / f"run-{len(section.rows)}"
+        database = stack.enter_context(warehouse())
+        sandbox = Sandbox()  # provides the address only
+        sandbox.url = served.url
+        project = stack.enter_context(pipeline(sandbox, database, start_date=served.start_date))
+        project.sync(end_date=served.start_date)  # warm-up without messages: the first run is the slowest
+        for message_format, loader in product((RECORDS, BATCH), LOADERS):
+            directory = project.directory / f"run-{len(section.rows)}"
             directory.mkdir()
-            way = replace(road, env={**road.env, **LOADERS[loader], **_variables(form, directory)})
-            del way.env[GATEWAY_KEY]
-            section.rows.append([f"{form}, {loader}", *_load(way, house, scale.pipe, served.end_date)])
-            if form == BATCH and not list(directory.glob("*.gz")):
+            env = {**project.env, **LOADERS[loader], **_variables(message_format, directory)}
+            del env[GATEWAY_KEY]
+            figures = _load(replace(project, env=env), database, scale.pipe, served.end_date)
+            section.rows.append([f"{message_format}, {loader}", *figures])
+            if message_format == BATCH and not list(directory.glob("*.gz")):
                 raise CommandError("the tap wrote no BATCH files")
     return section
 
 
-def _variables(form: str, directory: Path) -> dict[str, str]:
-    """Return the environment of a run of its own state; BATCH files go into `directory`."""
+def _variables(message_format: str, directory: Path) -> dict[str, str]:
+    """Return variables for a run with its own state; BATCH files are written to `directory`."""
     variables = {"MELTANO_STATE_BACKEND_URI": (directory / "state").as_uri()}
-    if form == BATCH:
+    if message_format == BATCH:
         batch_config = {
             "encoding": {"format": "jsonl", "compression": "gzip"},
             "storage": {"root": directory.as_uri()},
@@ -73,22 +74,26 @@ def _variables(form: str, directory: Path) -> dict[str, str]:
     return variables
 
 
-def _load(road: Pipeline, house: Warehouse, messages: int, end_date: str) -> list[str]:
-    """Load everything anew, then nothing; return the figures. CommandError if messages are missing."""
-    house.connection.execute(sql.SQL("DROP TABLE {}").format(TABLE))
-    all_s, cpu_s = _timed(road, end_date)
-    ((found,),) = house.query(sql.SQL("SELECT count(*) FROM {}").format(TABLE))
+def _load(project: Pipeline, database: Warehouse, messages: int, end_date: str) -> list[str]:
+    """Load all messages into a new table, run again without new messages, and return the figures.
+
+    Raises CommandError if messages are missing.
+    """
+    database.connection.execute(sql.SQL("DROP TABLE {}").format(TABLE))
+    full_run_s, cpu_s = _timed(project, end_date)
+    ((found,),) = database.query(sql.SQL("SELECT count(*) FROM {}").format(TABLE))
     if found != messages:
         raise CommandError(f"{found:,} of {messages:,} messages are in PostgreSQL")
-    nothing_s, _ = _timed(road, end_date)
-    return [f"{messages / (all_s - nothing_s):,.0f}", f"{all_s:.1f}", f"{nothing_s:.1f}", f"{cpu_s:.1f}"]
+    empty_run_s, _ = _timed(project, end_date)
+    rate = messages / (full_run_s - empty_run_s)
+    return [f"{rate:,.0f}", f"{full_run_s:.1f}", f"{empty_run_s:.1f}", f"{cpu_s:.1f}"]
 
 
-def _timed(road: Pipeline, end_date: str) -> tuple[float, float]:
-    """Run the pipeline; return the seconds and the CPU seconds that it took."""
-    began, before = time.perf_counter(), _children_cpu_s()
-    road.sync(end_date=end_date)
-    return time.perf_counter() - began, _children_cpu_s() - before
+def _timed(project: Pipeline, end_date: str) -> tuple[float, float]:
+    """Run the pipeline and return its wall time and CPU time in seconds."""
+    started_at, cpu_before = time.perf_counter(), _children_cpu_s()
+    project.sync(end_date=end_date)
+    return time.perf_counter() - started_at, _children_cpu_s() - cpu_before
 
 
 def _children_cpu_s() -> float:

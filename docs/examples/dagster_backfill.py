@@ -1,8 +1,8 @@
-"""A backfill of years in monthly shards, with Dagster and Meltano; docs/backfills.md says why it is so.
+"""Backfill of several years in monthly shards with Dagster and Meltano; see docs/backfills.md.
 
-Put it into a Meltano project that has the extractor and the loader. `dagster instance concurrency set
-msghistory 2`, `dagster dev -f dagster_backfill.py`, then materialize the partitions that are missing; a
-shard that fails is repeated from its own state.
+Copy this file to a Meltano project with the extractor and the loader. Run `dagster instance concurrency set
+msghistory 2` and `dagster dev -f dagster_backfill.py`, and materialize the missing partitions. A shard that
+fails is retried from its own state.
 """
 
 import os
@@ -17,14 +17,14 @@ from dagster import (
     asset,
 )
 
-#: Shards that may run at once, by the limit of Dagster's pool `msghistory`. They share the key's rate.
+#: Number of concurrent shards, equal to the limit of Dagster's pool `msghistory`. They share the rate limit.
 SHARDS_AT_ONCE = 2
-#: The gateway's rate for a key. If edna has given you one, divide edna_requests_per_second too.
+#: Rate limit of a gateway key. If your edna account has a rate limit, divide edna_requests_per_second too.
 REQUESTS_PER_MINUTE = 1000
 REQUESTS_PER_SECOND = 50
 
-#: Up to a month that is older than the oldest age of revisit_after (30 days): from there on, the hourly
-#: job reads, with that month's end as its start_date.
+#: The last month must be older than the last age in revisit_after (30 days). The end of this month is the
+#: start_date of the hourly job.
 MONTHS = MonthlyPartitionsDefinition(start_date="2023-01-01", end_date="2024-07-01")
 
 
@@ -34,7 +34,7 @@ MONTHS = MonthlyPartitionsDefinition(start_date="2023-01-01", end_date="2024-07-
     retry_policy=RetryPolicy(max_retries=3, delay=60, backoff=Backoff.EXPONENTIAL),
 )
 def message_history(context: AssetExecutionContext) -> None:
-    """Load a month of messages."""
+    """Load one month of messages."""
     start, end = context.partition_time_window
     shard = {
         "TAP_MSGHISTORY_START_DATE": start.isoformat(),
@@ -43,7 +43,7 @@ def message_history(context: AssetExecutionContext) -> None:
         "TAP_MSGHISTORY_PARTNER_GATEWAY_REQUESTS_PER_SECOND": str(REQUESTS_PER_SECOND // SHARDS_AT_ONCE),
     }
     subprocess.run(
-        # Not `meltano run`: concurrent runs would share their catalog and state files.
+        # Do not use `meltano run`: concurrent runs would share the catalog file and the state file.
         [
             "meltano",
             "el",

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Syncs once, from tap-msghistory into a Singer target. For cron, systemd and Airflow's BashOperator.
+# Runs one sync from tap-msghistory into a Singer target, for cron, systemd and Airflow's BashOperator.
 #
-#   sync.sh [DIRECTORY]     the directory of config.json and state.json; default: the current one
+#   sync.sh [DIRECTORY]     directory of config.json and state.json; default: the current directory
 #
-# Environment: TARGET, the target's command; default: target-jsonl. TAP; default: tap-msghistory.
-# Exit code: 0 all was read and loaded; 75 another sync is still running; otherwise that of the tap or the target that failed.
+# Environment: TARGET: command of the target, default target-jsonl. TAP: command of the tap, default tap-msghistory.
+# Exit code: 0 if all messages were read and loaded; 75 if another sync is still running; otherwise the exit code of the
+# tap or the target, whichever failed.
 set -euo pipefail
 umask 077
 cd "${1:-.}"
@@ -28,8 +29,8 @@ set +e
 codes=("${PIPESTATUS[@]}")
 set -e
 
-# The target prints a state when everything before it has been loaded, so it is kept after a failure too. A last line that was
-# cut off is not. The file is replaced in one step, so that there is always a whole one.
+# The target prints a state after it has loaded everything before it. The last state is therefore valid after a failure too.
+# An incomplete last line is ignored. The file is replaced atomically, so that it is always complete.
 state=
 while IFS= read -r line; do state=$line; done <"$states"
 if [ -n "$state" ]; then

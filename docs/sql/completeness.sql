@@ -1,8 +1,8 @@
--- Is everything there? Questions to a PostgreSQL warehouse that holds the streams and their ledger, sync_windows.
+-- Completeness checks for a PostgreSQL warehouse with the streams and their ledger, sync_windows.
 --   psql -v ON_ERROR_STOP=1 -c 'SET search_path TO msghistory' -f completeness.sql
--- with the schema that the tables are in. Columns may also be lower-case, as some loaders name them.
+-- Replace msghistory with the schema that contains the tables.
 
--- Views with one spelling of the columns and UTC times without an offset: some loaders lower-case names, or use timestamptz.
+-- Views with uniform column names and UTC times without an offset: some loaders use lower-case names or timestamptz.
 CREATE OR REPLACE FUNCTION pg_temp.column_of(relation text, name text) RETURNS text LANGUAGE sql AS $$
     SELECT coalesce((
         SELECT CASE WHEN atttypid = 'timestamptz'::regtype THEN format('(%I AT TIME ZONE ''UTC'')', attname) ELSE quote_ident(attname) END
@@ -17,7 +17,7 @@ DECLARE
     histories text;
     windows text;
 BEGIN
-    -- The status of a message from a subscriber does not change.
+    -- Messages from subscribers have a final status.
     SELECT string_agg(format('SELECT %L AS stream, %s AS sent_at, CASE %s WHEN ''IN'' THEN ''RECEIVED'' ELSE %s END AS status FROM %I',
         name, pg_temp.column_of(name, sent_at), pg_temp.column_of(name, 'direction'), pg_temp.column_of(name, 'deliveryStatus'), name), ' UNION ALL ')
     INTO histories
@@ -40,28 +40,29 @@ BEGIN
     EXECUTE 'CREATE OR REPLACE TEMPORARY VIEW message_windows AS SELECT ' || windows || ' FROM sync_windows';
 END $$;
 
--- Days whose messages in the warehouse are fewer than the ledger saw; none is as it should be.
--- Windows of a run that join are added up from their beginning, and compared with the messages up to the same moment. A
--- message of the very instant of a bound may be counted in either of two windows, so that a loss may only show in a later
--- one, on a later day. A window of several days counts to its first. Of several runs, the one is shown in which most is
--- missing. Messages that you have deleted, or that a stream map has filtered, are missing too: to leave out what was read
--- before that, add AND read_at > ... to the first lines.
+-- Days with fewer messages in the warehouse than in the ledger.
+-- Expected result: no rows.
+-- For each sequence of adjacent windows of a run, the cumulative count in the ledger is compared with the number of messages
+-- in the warehouse up to the same time. A message sent exactly at a bound may be counted in either of two windows, so a loss
+-- may be reported for a later window and a later day. A window of several days is assigned to its first day. If several runs
+-- read a day, the run with the most missing messages is shown. Messages that you deleted, or that a stream map removed, are
+-- reported as missing. To exclude windows read before a deletion, add AND read_at > ... to the first query (ledger).
 WITH ledger AS (
     SELECT stream, run_id, window_from, window_to, messages FROM message_windows WHERE refused IS NOT TRUE
-), stretches AS (
-    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY stream, run_id ORDER BY window_from) AS stretch
+), sequences AS (
+    SELECT *, count(*) FILTER (WHERE is_first) OVER (PARTITION BY stream, run_id ORDER BY window_from) AS sequence
     FROM (
         SELECT *, window_from IS DISTINCT FROM lag(window_to) OVER (PARTITION BY stream, run_id ORDER BY window_from)
-            AS begins
+            AS is_first
         FROM ledger
-    ) AS it
+    ) AS adjacency
 ), bounds AS (
     SELECT stream, window_to AS at FROM ledger
     UNION
-    -- Requests begin a millisecond early.
-    SELECT stream, window_from - interval '2 milliseconds' FROM stretches WHERE begins
+    -- The range of a request starts one millisecond before its window.
+    SELECT stream, window_from - interval '2 milliseconds' FROM sequences WHERE is_first
 ), counted AS (
-    -- How many messages were sent up to each bound: one pass over them, in the order of their times.
+    -- Number of messages sent up to each bound, in one pass in send order.
     SELECT stream, at, sent
     FROM (
         SELECT stream, at, is_bound, count(*) FILTER (WHERE NOT is_bound)
@@ -70,23 +71,24 @@ WITH ledger AS (
             SELECT stream, at, true AS is_bound FROM bounds
             UNION ALL
             SELECT stream, sent_at, false FROM message_history
-        ) AS line
-    ) AS running
+        ) AS bounds_and_messages
+    ) AS counts
     WHERE is_bound
 ), compared AS (
-    SELECT it.stream, it.run_id, stretch, window_from, window_to, messages,
-           sum(messages) OVER so_far - until.sent + max(since.sent) OVER so_far AS lacking
-    FROM stretches AS it
-    JOIN counted AS until ON until.stream = it.stream AND until.at = window_to
-    LEFT JOIN counted AS since
-           ON begins AND since.stream = it.stream AND since.at = window_from - interval '2 milliseconds'
-    WINDOW so_far AS (PARTITION BY it.stream, it.run_id, stretch ORDER BY window_from)
-), lost AS (
-    SELECT *, greatest(max(lacking) OVER (PARTITION BY stream, run_id, stretch ORDER BY window_from), 0) AS so_far
+    SELECT win.stream, win.run_id, sequence, window_from, window_to, messages,
+           sum(messages) OVER cumulative - up_to_end.sent + max(up_to_start.sent) OVER cumulative AS difference
+    FROM sequences AS win
+    JOIN counted AS up_to_end ON up_to_end.stream = win.stream AND up_to_end.at = window_to
+    LEFT JOIN counted AS up_to_start
+           ON is_first AND up_to_start.stream = win.stream AND up_to_start.at = window_from - interval '2 milliseconds'
+    WINDOW cumulative AS (PARTITION BY win.stream, win.run_id, sequence ORDER BY window_from)
+), totals AS (
+    SELECT *, greatest(max(difference) OVER (PARTITION BY stream, run_id, sequence ORDER BY window_from), 0) AS total_missing
     FROM compared
 ), windows AS (
-    SELECT *, so_far - lag(so_far, 1, 0) OVER (PARTITION BY stream, run_id, stretch ORDER BY window_from) AS missing
-    FROM lost
+    SELECT *, total_missing - lag(total_missing, 1, 0)
+        OVER (PARTITION BY stream, run_id, sequence ORDER BY window_from) AS missing
+    FROM totals
 ), days AS (
     SELECT stream, run_id, window_from::date AS day, max(window_to)::date AS last_day,
            sum(messages) AS in_ledger, sum(missing) AS missing
@@ -98,7 +100,8 @@ FROM days
 WHERE missing > 0
 ORDER BY stream, day, missing DESC;
 
--- Stretches of send time that were never read, between others that were; none is as it should be.
+-- Gaps: periods of send time that were never read, between periods that were.
+-- Expected result: no rows.
 SELECT stream, read_to AS after, since AS up_to, since - read_to AS never_read
 FROM (
     SELECT stream, window_from AS since,
@@ -106,36 +109,38 @@ FROM (
                PARTITION BY stream ORDER BY window_from, window_to ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS read_to
     FROM message_windows
-) AS so_far
+) AS previous
 WHERE since > read_to
 ORDER BY stream, read_to;
 
--- Windows that the vendor refused to show again, or that kept changing while they were read; none is as it should be.
--- Windows that were read and confirmed later are left out.
+-- Windows that the vendor refused, or that changed repeatedly while they were read, and were not confirmed later.
+-- Expected result: no rows.
 SELECT stream, window_from, window_to, reason, refused, read_at
-FROM message_windows AS it
+FROM message_windows AS win
 WHERE (refused OR NOT confirmed)
   AND NOT EXISTS (
       SELECT FROM message_windows AS later
-      WHERE later.confirmed AND later.stream = it.stream AND later.read_at > it.read_at
-        AND later.window_from <= it.window_from AND later.window_to >= it.window_to
+      WHERE later.confirmed AND later.stream = win.stream AND later.read_at > win.read_at
+        AND later.window_from <= win.window_from AND later.window_to >= win.window_to
   )
 ORDER BY stream, window_from, read_at;
 
--- Windows that end after they were read, or in the future; there should be none. The clock of the machine that runs the tap was
--- ahead, or the loader shifted times by the time zone of its session.
+-- Windows that end after they were read, or in the future.
+-- Expected result: no rows. Otherwise the clock of the machine that runs the tap was fast, or the loader shifted times by the
+-- time zone of its session.
 SELECT stream, window_from, window_to, read_at
 FROM message_windows
 WHERE window_to > read_at OR window_to > now() AT TIME ZONE 'UTC'
 ORDER BY stream, window_from;
 
--- How far each stream has been read, and how long ago that is (UTC).
+-- Progress of each stream: the time up to which it has been read (UTC), and the age of that time.
 SELECT stream, max(window_to) AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max(window_to)) AS ago
 FROM message_windows
 GROUP BY stream
 ORDER BY stream;
 
--- Statuses that are still open, by age. Older than the last age of revisit_after, they are no longer followed.
+-- Messages without a final status, by age.
+-- Messages older than the last age in revisit_after are no longer updated.
 SELECT stream, status,
        count(*) FILTER (WHERE age < interval '1 hour') AS "under an hour",
        count(*) FILTER (WHERE age >= interval '1 hour' AND age < interval '1 day') AS "under a day",

@@ -10,7 +10,7 @@ from tap_msghistory.planning.estimate import StreamEstimate
 from tap_msghistory.timestamps import to_text
 
 Row = tuple[str, str, str, str, str, str]
-_HEADER: Row = ("stream", "after", "up to", "reason", "requests", "time")
+_HEADER: Row = ("stream", "after", "up to", "why", "requests", "time")
 
 
 def plan_table(estimates: Sequence[StreamEstimate]) -> str:
@@ -39,7 +39,7 @@ def _total(estimates: Sequence[StreamEstimate]) -> Row:
     ranges = [range_ for estimate in estimates for range_ in estimate.ranges]
     requests = sum(range_.requests or 0 for range_ in ranges)
     seconds = sum(range_.seconds or 0.0 for range_ in ranges)
-    name = "total of known" if any(range_.requests is None for range_ in ranges) else "total"
+    name = "all that is known" if any(range_.requests is None for range_ in ranges) else "all"
     return (name, "", "", "", *_amounts(requests, seconds))
 
 

@@ -21,6 +21,7 @@ from tap_msghistory.http.request import ErrorRule
 MAX_ATTEMPTS = 100
 #: A rate limit reset above this is a Unix timestamp, not a duration.
 _MIN_TIMESTAMP = 10.0**9  # seconds
+_MIN_TIMESTAMP_MS = 10.0**12
 _MAX_BACKOFF = 60.0  # seconds
 _JITTER = 1.0  # seconds, added to a wait that the server requests
 _MAX_RETRY_AFTER = 10.0**9  # seconds; larger values are treated as this
@@ -100,7 +101,8 @@ def remaining_requests(headers: Mapping[str, str], now: datetime) -> tuple[float
         return None
     reset = _number(headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset"))
     if reset is not None and reset > _MIN_TIMESTAMP:
-        reset = max(reset - now.timestamp(), 0.0)
+        seconds = reset / 1000 if reset > _MIN_TIMESTAMP_MS else reset
+        reset = max(seconds - now.timestamp(), 0.0)
     return remaining, limit, reset
 
 

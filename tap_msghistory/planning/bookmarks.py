@@ -45,7 +45,7 @@ def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -
     if state.get("replication_key", replication_key) != replication_key:
         raise ValueError(f"its replication_key is not {replication_key}, so it may belong to another tap")
     try:
-        read_to = _moment(state.get("replication_key_value") or to_text(start_date))
+        read_to = _moment(state.get("replication_key_value", to_text(start_date)))
         return Bookmark(
             read_to=read_to,
             as_of=_moment(state["as_of"]) if "as_of" in state else read_to,

@@ -79,6 +79,24 @@ class Window:
         """Return whether a split at the send time of a row leaves a part on both sides of that row."""
         return self.start < _split_time(at, order) < self.end
 
+    def parts_in_advance(self, at: datetime, order: Order) -> int:
+        """Return the number of parts into which to split a window whose part from `at` on is full.
+
+        Newest-first probes split from the end. Splitting a long window in advance makes its oldest part
+        readable early.
+        """
+        if order is Order.OLDEST_FIRST:
+            return 1
+        full = max(_SPLITS_PER_PART * (self.end - at), MILLISECOND)
+        return min((self.end - self.start) // full, _MAX_PARTS)
+
+    def first_part(self, at: datetime, order: Order) -> Window:
+        """Return the part of a split at the send time of a row that the server lists first."""
+        middle = _split_time(at, order)
+        if order is Order.OLDEST_FIRST:
+            return replace(self, end=middle, rows=None)
+        return replace(self, start=middle, rows=None)
+
     def split(self, at: datetime, order: Order, row: int) -> list[Window]:
         """Split at the send time of the row at which the window is full; `separates` must be true.
 
@@ -89,11 +107,9 @@ class Window:
         older, newer = replace(self, end=middle, rows=None), replace(self, start=middle, rows=None)
         if order is Order.OLDEST_FIRST:
             return [replace(older, size=Size.FITS, rows=row), replace(newer, size=Size.LARGE)]
-        # Newest-first probes split from the end. Split a long window in advance, so that its oldest part
-        # becomes readable early.
-        count = (self.end - self.start) // max(_SPLITS_PER_PART * (self.end - at), MILLISECOND)
+        count = self.parts_in_advance(at, order)
         if count > 1:
-            return self.parts(min(count, _MAX_PARTS))
+            return self.parts(count)
         return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, rows=row + 1)]
 
 

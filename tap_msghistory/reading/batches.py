@@ -12,7 +12,7 @@ from tap_msghistory.errors import ApiError
 from tap_msghistory.planning.windows import Window
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.stats import WindowStats
-from tap_msghistory.timestamps import to_text
+from tap_msghistory.timestamps import MILLISECOND, to_text
 
 #: Timestamps in a response may be truncated to seconds, and a vendor may select by a time near the send time.
 BOUNDARY_SLACK = timedelta(minutes=2)
@@ -24,7 +24,7 @@ _FAR = timedelta(days=2)
 class Boundary:
     """The messages that the next window may return again."""
 
-    hashes: Collection[int] = ()  #: of identities
+    fingerprints: Collection[int] = ()
     #: Whether they include only messages sent near the end of the window.
     is_sharp: bool = True
 
@@ -70,11 +70,11 @@ class WindowContents:
 def boundary_start(window: Window, first_and_last: Sequence[str]) -> str:
     """Return the send time from which on the next window may return messages again.
 
-    Empty if it may return any of them: a vendor may select by another time, or only by whole days.
+    Empty if it may return any of them: a vendor whose rows exceed the requested bounds selects by another
+    time or less precisely, for example by whole days.
     """
     if first_and_last and (
-        first_and_last[0] < to_text(window.start - BOUNDARY_SLACK)
-        or first_and_last[-1] > to_text(window.end + BOUNDARY_SLACK)
+        first_and_last[0] < to_text(window.start - MILLISECOND) or first_and_last[-1] > to_text(window.end)
     ):
         return ""
     return to_text(window.end - BOUNDARY_SLACK)

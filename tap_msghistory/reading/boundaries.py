@@ -6,8 +6,7 @@ from bisect import bisect_right
 from typing import Any
 
 from tap_msghistory.reading.batches import BOUNDARY_SLACK, Batch, Boundary
-from tap_msghistory.reading.layout import Layout, encode
-from tap_msghistory.reading.records import Rejected
+from tap_msghistory.reading.layout import Layout
 from tap_msghistory.timestamps import to_text
 
 #: Shared keys that are remembered for the rest of a run.
@@ -32,7 +31,7 @@ class BoundaryDeduplicator:
 
     def deduplicate(self, batch: Batch) -> None:
         """Remove from a batch the messages that the previous window had."""
-        if self._previous.hashes:
+        if self._previous.fingerprints:
             self._remove_known(batch)
         if self._layout.identity.keys_may_be_shared:
             self._reject_shared_keys(batch)
@@ -40,14 +39,14 @@ class BoundaryDeduplicator:
             self._previous = batch.boundary
 
     def _remove_known(self, batch: Batch) -> None:
-        known, records, layout = self._previous.hashes, batch.records, self._layout
+        known, records, layout = self._previous.fingerprints, batch.records, self._layout
         near = len(records)
         if self._previous.is_sharp:
             near = bisect_right(records, to_text(batch.window.start + BOUNDARY_SLACK), key=layout.sent_at)
-        new = [record for record in records[:near] if hash(layout.identity_of(record)) not in known]
+        new = [record for record in records[:near] if layout.fingerprint(record) not in known]
         if len(new) < near:
             batch.records = new + records[near:]
-        batch.rejected = [item for item in batch.rejected if _hash(item) not in known]
+        batch.rejected = [item for item in batch.rejected if layout.fingerprint(item) not in known]
 
     def _reject_shared_keys(self, batch: Batch) -> None:
         previous, shared = self._previous_keys, self._shared_keys
@@ -65,9 +64,4 @@ class BoundaryDeduplicator:
                 key = tuple(item.identity[index] for index in self._key_indexes)
                 self._shared_keys.add(key if len(key) > 1 else key[0])
         if batch.ends_window:
-            # A window on disk ends with an empty batch, so none of its keys are kept: there may be millions.
             self._previous_keys = batch.keys
-
-
-def _hash(rejected: Rejected) -> int:
-    return hash(encode(rejected.row) if rejected.identity is None else rejected.identity)

@@ -50,6 +50,15 @@ class Layout:
         """Return the identity of a record or of a rejected row."""
         return encode(item.row) if type(item) is Rejected else self.identity_of(item)
 
+    def fingerprint(self, item: Any) -> int:
+        """Return a hash of the identity of a record or a rejected row.
+
+        Hashes of encoded identities are 64 bits of a keyed hash. Those of integers collide easily: -1 and -2.
+        """
+        if type(item) is Rejected:
+            return hash(encode(item.row) if item.identity is None else encode(item.identity))
+        return hash(encode(self.identity_of(item)))
+
     def order(self, record: Any) -> tuple[Any, ...]:
         """Return the sort key of a record: send time, identifier, and the rest of the identity."""
         return (self.sent_at(record), record.messageId, self._rest_of(record))

@@ -2,8 +2,9 @@
 
 Each page overlaps the previous one: it starts at the last row received or slightly before. If that row is no
 longer at its position, rows have moved while pages were read, and some may have been missed. A page with
-nothing after that row confirms that it is the last. The end of a window is never inferred from the length of
-a page, because servers cap pages by rows or by bytes, and may change the cap.
+nothing after that row confirms that it is the last. A server that caps pages by bytes may also cut off a
+large row there, so the position after it is requested alone. The end of a window is never inferred from the
+length of a page, because servers cap pages by rows or by bytes, and may change the cap.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ class PageSlice(NamedTuple):
     first: int  #: the position of the first row in the window
 
 
+class _End(NamedTuple):
+    """A page that seems to be the last one."""
+
+    said_last: bool  #: the server announces no more rows, and the page is short
+    may_be_capped: bool  #: by a limit of rows, at exactly the last known row
+    may_be_cut: bool  #: by a limit of bytes
+    was_alone: bool  #: the page contained only the position after the last known row
+
+
 class Paginator:
     """The pages of one window, each starting at the last row received or earlier."""
 
@@ -46,6 +56,7 @@ class Paginator:
         self.rows = 0  #: number of positions received
         self._last: Any = None  # identity of the row at the last of them
         self._cap: int | None = None
+        self._check_alone = False  # next, request only the position after the last row
         self._end_claimed = False  # by the server or by a short page, and not yet confirmed
         self._claim_refuted = False
         self._claimed_at = 0
@@ -61,14 +72,28 @@ class Paginator:
         """Return a small page with the last of `rows` rows and the position after it."""
         raise NotImplementedError
 
-    def advance(self, page: PageSlice, identities: Sequence[Any], *, has_next: bool | None, new: int) -> None:
+    def page_around(self, row: int, size: int) -> PageSlice:
+        """Return a page of about `size` rows with a row near its middle."""
+        raise NotImplementedError
+
+    def advance(
+        self,
+        page: PageSlice,
+        identities: Sequence[Any],
+        *,
+        has_next: bool | None,
+        new: int,
+        may_be_cut: bool = False,
+    ) -> None:
         """Record the rows of a page, `new` of which had not been received before.
 
-        `has_next` is whether the server announces more rows; None if it does not say. Raises `ApiError` if it
+        `has_next` is whether the server announces more rows; None if it does not say. `may_be_cut` is whether
+        a limit of bytes may have cut off rows at the end of the page. Raises `ApiError` if the server
         announces more rows but returns an empty page.
         """
         count, before = len(identities), self.rows
-        is_short, was_confirmation = count < page.limit, self._end_claimed
+        was_alone, self._check_alone = self._check_alone, False
+        is_short, was_confirmation = count < page.limit, self._end_claimed or was_alone
         after = self._index_after_last_row(page, identities)
         if self.counts_by_cap and is_short and count and self._starts_early(page, after, new):
             # The server now caps pages, and counts pages by the cap.
@@ -83,8 +108,13 @@ class Paginator:
         elif is_short and count:
             self._cap = count
         if not has_next and (is_short or has_next is False):
-            may_be_capped = before - page.first >= _SMALLEST_CAP
-            self._end(page, added, said_last=has_next is False and is_short, may_be_capped=may_be_capped)
+            end = _End(
+                said_last=has_next is False and is_short,
+                may_be_capped=before - page.first >= _SMALLEST_CAP,
+                may_be_cut=may_be_cut,
+                was_alone=was_alone,
+            )
+            self._end(page, added, end)
         self._overlaps = added > 0
         if not self.finished:
             self._require_new_rows(count, added, new, has_next=has_next)
@@ -112,7 +142,7 @@ class Paginator:
         if count > (after or 0):
             self._last = identities[-1]
 
-    def _end(self, page: PageSlice, added: int, *, said_last: bool, may_be_capped: bool) -> None:
+    def _end(self, page: PageSlice, added: int, end: _End) -> None:
         """Finish if nothing can follow, otherwise request a confirmation.
 
         A page that ends with the last known row may be capped at exactly that row.
@@ -124,13 +154,17 @@ class Paginator:
         if self._slow_claims == _MAX_SLOW_CLAIMS:
             self.moved = True
         is_as_counted = self.rows == self._expected_rows
-        shows_end = not added and not may_be_capped
-        if may_be_capped and not added:
+        shows_end = not added and not end.may_be_capped
+        if end.may_be_capped and not added:
             self._claim_refuted = False
-        if shows_end or self.moved or is_as_counted or (is_only_page and said_last):
+        if self.moved or is_as_counted or (is_only_page and end.said_last and not end.may_be_cut):
+            self.finished = True
+        elif not shows_end:
+            self._end_claimed = True
+        elif end.was_alone or not end.may_be_cut:
             self.finished = True
         else:
-            self._end_claimed = True
+            self._check_alone = True
 
     def _require_new_rows(self, count: int, added: int, new: int, *, has_next: bool | None) -> None:
         if has_next and not count:
@@ -147,6 +181,8 @@ class OffsetPaginator(Paginator):
 
     def next(self, limit: int) -> PageSlice:
         """Return a page that starts at the last row received."""
+        if self._check_alone:
+            return PageSlice(self.rows, 1, self.rows)
         if self._end_claimed:
             return self.confirmation(self.rows)
         overlaps = self.rows > 0 and limit > 1 and self._overlaps
@@ -157,6 +193,11 @@ class OffsetPaginator(Paginator):
         """Return a page that skips all rows but the last."""
         first = max(rows - 1, 0)
         return PageSlice(first, _CONFIRMATION_ROWS, first)
+
+    def page_around(self, row: int, size: int) -> PageSlice:
+        """Skip the rows before the page."""
+        first = max(row - size // 2, 0)
+        return PageSlice(first, size, first)
 
 
 class PageNumberPaginator(Paginator):
@@ -170,6 +211,8 @@ class PageNumberPaginator(Paginator):
 
     def next(self, limit: int) -> PageSlice:
         """Return the page with the last row received and the most rows after it."""
+        if self._check_alone:
+            return self._page_of(self.rows, 1)
         limit = min(limit, self._cap or limit)
         if self._end_claimed and not self._claim_refuted:
             requested = self.confirmation(self.rows)
@@ -184,6 +227,11 @@ class PageNumberPaginator(Paginator):
         """Return the smallest page that contains both the last row and the position after it."""
         size = next(size for size in range(_CONFIRMATION_ROWS, rows + 3) if rows % size or not rows)
         return self._page_of(max(rows - 1, 0), size)
+
+    def page_around(self, row: int, size: int) -> PageSlice:
+        """Choose the page size, at most `size`, for which the row is nearest to the middle of a page."""
+        sizes = range(size, size // 2, -1)
+        return self._page_of(row, min(sizes, key=lambda size: abs(row % size - size // 2)))
 
     @staticmethod
     def _page_of(row: int, size: int) -> PageSlice:

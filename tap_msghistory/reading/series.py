@@ -18,6 +18,9 @@ PROBED_ROW = CAPACITY - _PROBE_MARGIN
 #: Bytes per page. If messages are large, a page has fewer rows.
 _PAGE_BYTES = 4_000_000
 _MIN_PAGE_ROWS = 10
+#: Bytes of an unusually large row, and of the largest row that is expected.
+_LARGE_ROW = 16_000
+_MAX_ROW_BYTES = 250_000
 
 
 @dataclass(slots=True)
@@ -26,8 +29,10 @@ class ServerLimits:
 
     capacity: int | None = None  #: the maximum number of rows that any query returns; None: no limit is known
     reached_rows: int = 0  #: a number of rows that a query is known to return
+    selects_precisely: bool = True  #: False: the vendor returned rows that a split should have separated
     order: Order | None = None
-    row_bytes: float = 0.0
+    row_bytes: float = 0.0  #: of the last page, on average
+    largest_page: int = 0  #: bytes
     inseparable_rows: int = 0  #: the largest number of rows that no split separated
 
     @property
@@ -42,6 +47,17 @@ class ServerLimits:
         """Record the size of a page's rows."""
         if page.items:
             self.row_bytes = page.size / len(page.items)
+        self.largest_page = max(self.largest_page, page.size)
+
+    def may_be_cut(self, page: Page, *, is_only_page: bool) -> bool:
+        """Return whether a limit of bytes may have cut off the row after the end of a page.
+
+        The server is known to return pages as large as the largest so far. A window whose only page has rows
+        of usual size is not doubted, as this would cost a request per window.
+        """
+        if is_only_page:
+            return page.size > _LARGE_ROW * max(len(page.items), 1)
+        return self.largest_page - page.size < _MAX_ROW_BYTES
 
     def page_rows(self, page_size: int) -> int:
         """Return how many rows to request in one page: `page_size`, or fewer if rows are large."""

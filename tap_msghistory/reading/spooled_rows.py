@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 _BATCH_ROWS = 500
 _BATCH_BYTES = 2_000_000
+#: Keys of a window that the next window is compared with.
+_MAX_KEYS = 100_000
 
 _decode = msgspec.json.Decoder().decode
 
@@ -55,21 +57,22 @@ class SpooledRows:
         Call `finish` first.
         """
         spool, layout = self._spool, self._layout
-        hashes: set[int] = set()
+        fingerprints: set[int] = set()
         try:
             overlap_start = boundary_start(window, spool.first_and_last() or ())
             for rejections in _parts(spool.rejected(), lambda rejection: len(rejection[0])):
-                hashes.update(hash(row) for row, _ in rejections)
                 rejected = [Rejected(_decode(row), reason) for row, reason in rejections]
+                fingerprints.update(map(layout.fingerprint, rejected))
                 yield Batch(window, stats, rejected=rejected, ends_window=False)
             shared = spool.shared_keys() if layout.identity.keys_may_be_shared else set()
             assigned: set[bytes] = set()
+            keys: set[Any] = set()
             for messages in _parts(spool.messages(), lambda message: len(message.record)):
                 batch = Batch(window, stats, ends_window=False)
                 for message in messages:
                     record = layout.record(message)
                     if message.sent_at >= overlap_start:
-                        hashes.add(hash(layout.identity_of(record)))
+                        fingerprints.add(layout.fingerprint(record))
                     if message.key in assigned:
                         batch.rejected.append(layout.reject_shared_key(record))
                         continue
@@ -78,9 +81,13 @@ class SpooledRows:
                     batch.records.append(record)
                 if layout.identity.keys_may_be_shared:
                     batch.keys = {*map(layout.key_of, batch.records)}
+                    if len(keys) < _MAX_KEYS:
+                        keys |= batch.keys
                 stats.outside += count_outside([message.sent_at for message in messages], window)
                 yield batch
-            yield Batch(window, stats, boundary=Boundary(hashes, is_sharp=overlap_start != ""))
+            yield Batch(
+                window, stats, keys=keys, boundary=Boundary(fingerprints, is_sharp=overlap_start != "")
+            )
         finally:
             spool.close()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from tap_msghistory.errors import ApiError
 from tap_msghistory.planning.windows import CAPACITY, Reason, Size, Window
@@ -26,8 +28,19 @@ logger = logging.getLogger("tap-msghistory.reader")
 _MAX_PROBES = 12
 #: A window that was expected to fit but has more rows than this is as full as the window it was split from.
 _INSEPARABLE = 2 * CAPACITY
+#: A part may have this many times the rows that precede the split.
+_IMPRECISION = 1.05
+#: Rows of a page that counts the rows of a window, as their number may differ from the expected one.
+_COUNT_ROWS = 100
+_SECOND = timedelta(seconds=1)
 #: Passes over a window whose rows keep moving.
 _MAX_PASSES = 3
+
+
+class _Completeness(Enum):
+    COMPLETE = auto()
+    CUT_OFF = auto()  #: the server returns only some of the rows
+    CHANGING = auto()  #: rows were added while the window was read
 
 
 @dataclass(slots=True)
@@ -50,7 +63,7 @@ class _Pass:
         return (
             not (self.moved or other.moved)
             and self.positions == other.positions
-            and self.rows.hashes() == other.rows.hashes()
+            and self.rows.fingerprints() == other.rows.fingerprints()
         )
 
 
@@ -90,11 +103,13 @@ class WindowReader:
         while len(passes) < _MAX_PASSES:
             current = self._read_pages(window, on_size_known, stats)
             window = replace(window, size=Size.FITS)
-            if current.repeats and passes and current.rows.hashes() <= passes[-1].rows.hashes():
+            if current.repeats and passes and current.rows.fingerprints() <= passes[-1].rows.fingerprints():
                 raise ApiError("the server returns the same messages again and again")
             if current.is_consistent or (passes and current.agrees_with(passes[-1])):
-                stats.confirmed = self._is_complete(window, current, stats)
-                return WindowContents(window, stats, current.rows)
+                completeness = self._completeness(window, current, stats)
+                if completeness is not _Completeness.CHANGING:
+                    stats.confirmed = completeness is _Completeness.COMPLETE
+                    return WindowContents(window, stats, current.rows)
             passes.append(current)
         logger.warning(
             "Rows kept moving while the window %s was read %d times. Every message that was seen is kept, "
@@ -120,13 +135,18 @@ class WindowReader:
             new = rows.add(page.items, page.size)
             stats.replaced += page.replaced if new else 0
             identities = Identities(page.items, self._layout)
-            pages.advance(requested, identities, has_next=page.has_next, new=new)
+            may_be_cut = self._limits.may_be_cut(
+                page, is_only_page=requested.first == 0 or short_page >= pages.rows
+            )
+            pages.advance(requested, identities, has_next=page.has_next, new=new, may_be_cut=may_be_cut)
             if requested.first == 0 and len(page.items) < requested.limit:
                 short_page = len(page.items)
             if not (is_sized or pages.finished) and (page.has_next or len(page.items) >= requested.limit):
                 self._probe(window, page, stats)
                 is_sized = True
                 on_size_known()
+        if window.rows is not None and pages.rows > window.rows * _IMPRECISION:
+            self._limits.selects_precisely = False
         if window.size is Size.FITS and pages.rows >= _INSEPARABLE:
             self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.rows)
         is_short_page = short_page >= pages.rows
@@ -146,7 +166,7 @@ class WindowReader:
             if at is None:
                 return
             limits.order = limits.order or order_of(first_page, at, self._layout)
-            separates = limits.order is not None and window.separates(from_text(at), limits.order)
+            separates = limits.order is not None and self._separates(window, from_text(at), index, stats)
             if limits.order and separates and (is_first or limits.capacity):
                 raise WindowSplitRequired(window.split(from_text(at), limits.order, index))
             if limits.capacity and window.splittable:
@@ -163,8 +183,30 @@ class WindowReader:
         self._limits.reached_rows = max(self._limits.reached_rows, index)
         return next(map(self._layout.sent_at, page.records), to_text(window.start))
 
-    def _is_complete(self, window: Window, current: _Pass, stats: WindowStats) -> bool:
-        """Return whether no limit has cut off rows. Raises `WindowSplitRequired` if parts have more."""
+    def _separates(self, window: Window, at: datetime, index: int, stats: WindowStats) -> bool:
+        """Return whether a split at the send time of row `index` separates the rows before it from the rest.
+
+        A vendor that selects less precisely than to the millisecond, for example by whole days, returns more
+        rows for a part than precede the split. This is checked if it is likely, or if many windows depend on
+        it.
+        """
+        limits = self._limits
+        if limits.order is None or not window.separates(at, limits.order):
+            limits.selects_precisely &= window.start < at <= window.end
+            return False
+        is_doubtful = not limits.selects_precisely or window.parts_in_advance(at, limits.order) > 1
+        if limits.capacity is not None or not is_doubtful:
+            return True
+        part = window.first_part(at, limits.order)
+        is_precise = self._time_of_row(part, int(index * _IMPRECISION), stats) is None
+        limits.selects_precisely &= is_precise
+        return is_precise
+
+    def _completeness(self, window: Window, current: _Pass, stats: WindowStats) -> _Completeness:
+        """Determine whether a limit on rows per query has cut off rows of a window.
+
+        Raises `WindowSplitRequired` if it has.
+        """
         limits, rows = self._limits, current.positions
         if limits.capacity is not None and rows >= limits.capacity:
             if window.splittable:
@@ -176,39 +218,57 @@ class WindowReader:
                 rows,
                 window.describe(),
             )
-            return False
+            return _Completeness.CUT_OFF
         is_known = current.is_short_page or rows in (window.rows, 1) or rows <= limits.reached_rows
         if window.splittable and not is_known:
-            self._compare_with_halves(window, current, stats)
+            halves = _halves(window, current.rows.send_times())
+            total = self._total(halves, current, stats)
+            if total is not None and total < rows:
+                return _Completeness.CHANGING
+            if total != rows:
+                unseen = self._unseen(halves, current, stats)
+                if unseen and self._compare_count(window, rows, stats) > 0:
+                    return _Completeness.CHANGING
+                if unseen:
+                    limits.capacity = rows
+                    logger.warning(
+                        "The vendor returns at most %d messages per query; windows are split to stay below",
+                        rows,
+                    )
+                    raise WindowSplitRequired(halves)
         limits.reached_rows = max(limits.reached_rows, rows)
-        return True
+        return _Completeness.COMPLETE
 
-    def _compare_with_halves(self, window: Window, current: _Pass, stats: WindowStats) -> None:
-        """Request the counts of two halves. Raises `WindowSplitRequired` if they differ from those received.
+    def _total(self, halves: list[Window], current: _Pass, stats: WindowStats) -> int | None:
+        """Return the number of rows of two halves, with one request each; None if it is not as expected.
 
-        If a half has more rows, the server limits the number of rows per query to that of the whole window.
+        If a limit had cut off rows of the whole, the halves would have more.
         """
-        times = current.rows.send_times()
-        if not times or not _lie_within(times, window):
-            return  # counts by send time would prove nothing
-        index, middle = _split_near_middle(times)
-        if not window.start < middle < window.end:
-            return
-        halves = [replace(window, end=middle, rows=None), replace(window, start=middle, rows=None)]
-        differences = [
-            self._compare_count(half, count, stats)
-            for half, count in zip(halves, (index, len(times) - index), strict=True)
-        ]
-        if min(differences) > 0 and self._compare_count(halves[0], current.positions, stats) == 0:
-            return  # a half is as full as the whole: the vendor does not select that precisely
-        if any(differences):
-            if max(differences) > 0 and min(differences) == 0:
-                self._limits.capacity = current.positions
-                logger.warning(
-                    "The vendor returns at most %d messages per query; windows are split to stay below",
-                    current.positions,
-                )
-            raise WindowSplitRequired([replace(half, size=Size.UNKNOWN) for half in halves])
+        times, total = current.rows.send_times(), 0
+        for half in halves:
+            start, end = (bisect_right(times, to_text(bound)) for bound in (half.start, half.end))
+            count = self._count(half, end - start, stats)
+            if count is None:
+                return None
+            total += count
+        return total
+
+    def _count(self, window: Window, expected: int, stats: WindowStats) -> int | None:
+        """Return the number of rows of a window; None if it is not near the expected number."""
+        size = min(_COUNT_ROWS, self._series.page_size)
+        requested = self._paginator(None).page_around(expected, size)
+        page = self._request_page(window, requested.start, requested.limit, stats)
+        is_end = len(page.items) < requested.limit and (page.items or requested.first == 0)
+        return requested.first + len(page.items) if is_end else None
+
+    def _unseen(self, halves: list[Window], current: _Pass, stats: WindowStats) -> bool:
+        """Read two halves, and return whether they have rows that the whole does not have."""
+        seen = current.rows.fingerprints()
+        for half in halves:
+            part = self._read_pages(replace(half, size=Size.FITS), lambda: None, stats)
+            if not part.rows.fingerprints() <= seen:
+                return True
+        return False
 
     def _compare_count(self, window: Window, rows: int, stats: WindowStats) -> int:
         """Return 0 if a window has exactly `rows`, 1 if it has more, -1 if it has fewer."""
@@ -221,19 +281,30 @@ class WindowReader:
         return self._series.send(self._endpoint.page_request(window, start, limit), stats)
 
 
-def _lie_within(times: Sequence[str], window: Window) -> bool:
-    return to_text(window.start - MILLISECOND) <= times[0] and times[-1] <= to_text(window.end)
+def _halves(window: Window, times: Sequence[str]) -> list[Window]:
+    """Split a window in the middle of the ordered send times that lie inside it."""
+    inside = times[bisect_right(times, to_text(window.start)) : bisect_right(times, to_text(window.end))]
+    middle = _gap_near_middle(inside)
+    if middle is None or not window.start < middle < window.end:
+        return window.parts(2)
+    return [
+        replace(window, end=middle, size=Size.UNKNOWN, rows=None),
+        replace(window, start=middle, size=Size.UNKNOWN, rows=None),
+    ]
 
 
-def _split_near_middle(times: Sequence[str]) -> tuple[int, datetime]:
-    """Return how many of the ordered send times precede a split, and the time of the split.
+def _gap_near_middle(times: Sequence[str]) -> datetime | None:
+    """Return a time near the middle of ordered send times and apart from each of them.
 
-    The split keeps its distance from all send times, as requests start a millisecond early. If many messages
-    share a send time, it may precede the first.
+    Vendors may select by whole seconds, and requests start a millisecond early, so a whole second in a gap of
+    two seconds is preferred to any time in a gap of three milliseconds.
     """
     middle = len(times) // 2
-    for index in sorted(range(1, len(times)), key=lambda index: abs(index - middle)):
-        earlier = from_text(times[index - 1])
-        if from_text(times[index]) - earlier >= 3 * MILLISECOND:
-            return index, earlier + 2 * MILLISECOND
-    return 0, from_text(times[0]) - 2 * MILLISECOND
+    by_distance = sorted(range(1, len(times)), key=lambda index: abs(index - middle))
+    for gap in (timedelta(seconds=2), 3 * MILLISECOND):
+        for index in by_distance:
+            earlier = from_text(times[index - 1])
+            if from_text(times[index]) - earlier >= gap:
+                split = earlier + 2 * MILLISECOND
+                return split if gap < timedelta(seconds=1) else split.replace(microsecond=0) + _SECOND
+    return None

@@ -30,11 +30,11 @@ class WindowRows:
         self._rows: dict[Any, Any] = {}  # see _names; of a row received twice, the later version
         self._shares_ids = False  # different messages have the same messageId
         self._spooled: SpooledRows | None = None
-        self._spooled_hashes: set[int] = set()  # of identities
+        self._spooled_fingerprints: set[int] = set()
 
     def __len__(self) -> int:
         """Return the number of different rows."""
-        return len(self._rows) + len(self._spooled_hashes)
+        return len(self._rows) + len(self._spooled_fingerprints)
 
     def add(self, items: Sequence[Any], size: int) -> int:
         """Add a page's rows, `size` bytes in total; return how many were not known before."""
@@ -44,20 +44,20 @@ class WindowRows:
         if self._spooled is None and self._bytes > _MEMORY_BYTES:
             self._spooled = SpooledRows(self._layout)
         if self._spooled is not None:
-            self._spooled_hashes.update(self._memory_hashes())
+            self._spooled_fingerprints.update(self._memory_fingerprints())
             self._spooled.add(self._rows.values())
             self._rows.clear()
         return len(self) - before
 
-    def hashes(self) -> set[int]:
-        """Return the hashes of all identities."""
-        return self._memory_hashes() if self._spooled is None else self._spooled_hashes
+    def fingerprints(self) -> set[int]:
+        """Return the fingerprints of all rows."""
+        return self._memory_fingerprints() if self._spooled is None else self._spooled_fingerprints
 
     def absorb(self, earlier: WindowRows) -> None:
         """Add the rows of an earlier pass that this one does not have."""
-        known = {*self.hashes()}
+        known = {*self.fingerprints()}
         for item in earlier._rows.values() if earlier._spooled is None else earlier._spooled.items():
-            if hash(self._layout.item_identity(item)) not in known:
+            if self._layout.fingerprint(item) not in known:
                 self.add([item], 0)
 
     def send_times(self) -> list[str]:
@@ -76,11 +76,11 @@ class WindowRows:
         stats.outside += count_outside(times, window)
         overlap_start = boundary_start(window, times[:1] + times[-1:])
         overlap = records[bisect_left(times, overlap_start) :]
-        hashes = {hash(self._layout.identity_of(record)) for record in overlap}
+        fingerprints = {*map(self._layout.fingerprint, overlap)}
         rejected = []
         if len(records) < len(self._rows):
             rejected = [item for item in self._rows.values() if type(item) is Rejected]
-            hashes.update(hash(self._layout.item_identity(item)) for item in rejected)
+            fingerprints.update(map(self._layout.fingerprint, rejected))
         keys: set[Any] = set()
         if self._layout.identity.keys_may_be_shared:
             # The names are the keys, and already hashed.
@@ -89,11 +89,11 @@ class WindowRows:
                 records, shared = _without_shared_keys(records, self._layout)
                 rejected += shared
         self._rows = {}
-        boundary = Boundary(hashes, is_sharp=overlap_start != "")
+        boundary = Boundary(fingerprints, is_sharp=overlap_start != "")
         yield Batch(window, stats, records, rejected, keys, boundary=boundary)
 
-    def _memory_hashes(self) -> set[int]:
-        return {hash(self._layout.item_identity(item)) for item in self._rows.values()}
+    def _memory_fingerprints(self) -> set[int]:
+        return {*map(self._layout.fingerprint, self._rows.values())}
 
     def _records(self) -> list[Any]:
         items = [*self._rows.values()]

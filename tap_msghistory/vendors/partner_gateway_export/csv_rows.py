@@ -80,7 +80,7 @@ class CsvRows:
         quoted text, or with a last row that has fewer columns and no line break. A file cut within its last
         cell can only be detected by HTTP, from its length or its encoding.
         """
-        lines = _Lines(_texts(chunks, headers or {}, stats or WindowStats()))
+        lines = _Lines(_texts(chunks, {} if headers is None else headers, stats or WindowStats()))
         header = next((line for line in lines if line.strip(_BLANKS)), "")
         named = _SEPARATOR_LINE.fullmatch(header.strip("\ufeff \r\n"))
         if named:

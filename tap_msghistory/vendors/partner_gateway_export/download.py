@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from http import HTTPStatus
 
 import urllib3
+from urllib3 import HTTPHeaderDict
 
 from tap_msghistory.config.validation import is_private_url
 from tap_msghistory.errors import ApiError
@@ -35,7 +36,7 @@ class Downloader:
         for logger in ("urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(logger).addFilter(_may_be_logged)
 
-    def chunks(self, link: str, stats: WindowStats, headers: dict[str, str] | None = None) -> Iterator[bytes]:
+    def chunks(self, link: str, stats: WindowStats, headers: HTTPHeaderDict | None = None) -> Iterator[bytes]:
         """Yield a file in chunks, and store the response headers in `headers`. Status 204 is an empty file.
 
         Raises `DownloadError` if the download is incomplete, and `ApiError` for a link without TLS (except

@@ -30,8 +30,12 @@ _IS_AVAILABLE = ("isAvailableForDownload", "availableForDownload")
 _START = ("startDateTime", "from")
 _END = ("endDateTime", "to")
 _KIND = ("type", "exportType", "kind")
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 #: Filters of a job, at any depth of its entry in the list.
-_FILTERS = ("sender", "recipient", "destination", "channel", "channels")
+_FILTERS = (
+    "sender", "recipient", "destination", "phone", "phoneNumber", "msisdn", "channel", "channels",
+    "campaign", "campaignId",
+)  # fmt: skip
 
 #: The documented default page size, which no server should cap.
 JOBS_PER_PAGE = 10
@@ -159,10 +163,12 @@ def _job(entry: Any) -> Job | None:
 
 def _filters(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the filters of a job, including those in nested objects."""
-    found = {name: entry[name] for name in _FILTERS if entry.get(name) not in (None, "", [])}
-    for value in entry.values():
+    found = {name: entry[name] for name in _FILTERS if entry.get(name) not in _EMPTY}
+    for name, value in entry.items():
         if isinstance(value, dict):
             found.update(_filters(value))
+        elif name.lower().endswith("filters") and value not in _EMPTY:
+            found[name] = value  # in an unknown form, so it equals no filter of this tap
     return found
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from urllib3 import HTTPHeaderDict
+
 from tap_msghistory.errors import ApiError, UnexpectedResponseError
 from tap_msghistory.http.client import Client
 from tap_msghistory.http.retries import backoff_delay
@@ -83,7 +85,7 @@ class ExportReader:
         """Parse a file while it is downloaded, and sort its messages."""
         spooled = SpooledRows(self._layout)
         try:
-            headers: dict[str, str] = {}
+            headers = HTTPHeaderDict()
             chunks = self._downloader.chunks(link, stats, headers)
             for rows in _parts(self._rows.read(chunks, headers, stats)):
                 spooled.add(map(self._item, rows))

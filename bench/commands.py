@@ -1,4 +1,4 @@
-"""The commands that are measured beside each other, each with its settings for a served history."""
+"""The commands to compare, each with its settings for a served history."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ ANY_KEY = "any"
 
 
 @dataclass(frozen=True, slots=True)
-class Contestants:
-    """Names the commands; their settings go into files of a directory."""
+class Commands:
+    """Builds the commands, and writes their settings to files in `directory`."""
 
     directory: Path
 
-    def ours(self, served: Served, vendor: Vendor = "edna", **settings: Any) -> Command:
-        """Return the tap's command; `settings` go before."""
+    def tap(self, served: Served, vendor: Vendor = "edna", **settings: Any) -> Command:
+        """Return the command of tap-msghistory; `settings` override the defaults."""
         credentials: dict[Vendor, dict[str, Any]] = {
             "edna": {"edna_api_key": ANY_KEY, "edna_base_url": served.url},
             "gateway": {
                 "partner_gateway_api_key": ANY_KEY,
                 "partner_gateway_base_url": f"{served.url}/api",
-                # As far as can be: what is measured is the tap, not the vendor's limit.
+                # High enough that the rate limit does not affect the measurement.
                 "partner_gateway_requests_per_second": 10_000,
                 "partner_gateway_requests_per_minute": 600_000,
             },
         }
         dates = {"start_date": served.start_date, "end_date": served.end_date}
-        return [TAP, "--config", self._config("ours", {**credentials[vendor], **dates, **settings})]
+        return [TAP, "--config", self._config("tap", {**credentials[vendor], **dates, **settings})]
 
-    def stock(self, served: Served, vendor: Vendor = "edna") -> Command:
-        """Return the stock SDK tap's command."""
+    def stock_tap(self, served: Served, vendor: Vendor = "edna") -> Command:
+        """Return the command of the tap written with the stock SDK."""
         settings = {
             "vendor": vendor,
             "base_url": served.url,
@@ -51,8 +51,8 @@ class Contestants:
         }
         return [sys.executable, "-m", "bench.stock_tap", "--config", self._config("stock", settings)]
 
-    def plain(self, served: Served, vendor: Vendor = "edna") -> Command:
-        """Return the plain script's command."""
+    def plain_script(self, served: Served, vendor: Vendor = "edna") -> Command:
+        """Return the command of the plain script."""
         script = [sys.executable, "-m", "bench.plain_script"]
         return [*script, vendor, served.url, served.start_date, served.end_date]
 
@@ -64,7 +64,7 @@ class Contestants:
 
 
 @contextmanager
-def contestants() -> Iterator[Contestants]:
-    """Keep the contestants' settings in a directory that passes away."""
+def temporary_commands() -> Iterator[Commands]:
+    """Yield commands whose settings are in a temporary directory."""
     with TemporaryDirectory(prefix="msghistory-bench-") as name:
-        yield Contestants(Path(name))
+        yield Commands(Path(name))
