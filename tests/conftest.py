@@ -1,4 +1,4 @@
-"""What the tests share: sandboxes to read from."""
+"""Fixtures that all tests share: sandboxes to read from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 from tests.support import END_MS
 
-# The same for the commands that tests run.
+# Also for the commands that tests run.
 os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3.10 reached its end of life")
 
-# No deadlines: on a busy machine, how long an example takes says nothing about the product.
+# No deadlines: the duration of an example depends on the load of the machine.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100, stateful_step_count=20)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_000, stateful_step_count=30)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -23,7 +23,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 @pytest.fixture(scope="session")
 def life_like() -> Iterator[Sandbox]:
-    """Two life-like histories of 60 days, the same in every run. Not to be changed."""
+    """Two realistic histories of 60 days, the same in every run. Tests must not change them."""
     sandbox = Sandbox.generate(messages=7_200, seed=1, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     with sandbox.serve():
         yield sandbox
@@ -31,7 +31,7 @@ def life_like() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def large() -> Iterator[Sandbox]:
-    """Histories that are worth several of Spark's partitions. Not to be changed."""
+    """Histories of several Spark partitions. Tests must not change them."""
     sandbox = Sandbox.generate(messages=25_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
     with sandbox.serve():
@@ -40,8 +40,16 @@ def large() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """An empty sandbox, whose clock stands at the end of the tests' time. To be filled and changed."""
+    """An empty sandbox whose clock is frozen at `END`. Tests may change it."""
     sandbox = Sandbox(clock=Clock(END_MS, frozen=True))
     sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
     with sandbox.serve():
         yield sandbox
+
+
+@pytest.fixture
+def export_sandbox(sandbox: Sandbox, life_like: Sandbox) -> Sandbox:
+    """A sandbox with a sixth of the messages of each gateway channel."""
+    for channel, history in life_like.gateway.items():
+        sandbox.gateway[channel].add(*list(history)[::6])
+    return sandbox

@@ -1,4 +1,4 @@
-"""The command as users start it: as a process of its own, listened to, and always ended."""
+"""The command as users start it: in a process of its own, with its output captured, and always ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any
@@ -19,22 +19,22 @@ from unittest import mock
 
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
 
-#: Seconds after which a test gives up on a process. Far more than any takes: only what hangs takes longer.
-POLL_SCHEDULE = 90.0
+#: Seconds after which a test gives up on a process. No process takes that long unless it hangs.
+TIMEOUT_SECONDS = 90.0
 
-# What the machine that runs the tests has set for itself says nothing about the product.
-_OF_THE_MACHINE = re.compile(
+# The environment of the machine that runs the tests must not affect the results.
+_MACHINE_VARIABLES = re.compile(
     r"TAP_MSGHISTORY_.*|.*_PROXY|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_CERT_FILE|SSL_CERT_DIR|LOGLEVEL",
     re.IGNORECASE,
 )
-_NO_COMPLAINT = re.compile(r"\| (DEBUG|INFO|WARNING) +\|")
+_HARMLESS = re.compile(r"\| (DEBUG|INFO|WARNING) +\|")
 
 Finished = subprocess.CompletedProcess[str]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's, but for what would change how the tap works; `variables` are added."""
-    kept = {name: value for name, value in os.environ.items() if not _OF_THE_MACHINE.fullmatch(name)}
+    """Return this process's environment without what affects the tap, and with `variables` added."""
+    kept = {name: value for name, value in os.environ.items() if not _MACHINE_VARIABLES.fullmatch(name)}
     return {**kept, **variables}
 
 
@@ -48,15 +48,15 @@ def running(
     through: tuple[str, ...] = (),
     **options: Any,
 ) -> Iterator[Any]:
-    """Start a sync and yield its `Popen`; with the end of the block it ends too.
+    """Start a sync and yield its `Popen`; the process ends with the block.
 
-    `settings` and `state` are what their files have, as JSON or as text; `more` are further arguments,
-    and the command is run `through` another.
+    `settings` and `state` are the contents of their files, as JSON or as text. `more` are additional
+    arguments. `through` is a command that runs the tap, such as nohup.
     """
     arguments = [*through, str(COMMAND), *_arguments(settings, directory, state), *more]
     usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()}
     with subprocess.Popen(arguments, **{**usual, **options}) as process:
-        watchdog = threading.Timer(POLL_SCHEDULE, process.kill)
+        watchdog = threading.Timer(TIMEOUT_SECONDS, process.kill)
         watchdog.start()
         try:
             yield process
@@ -66,7 +66,7 @@ def running(
 
 
 def run(settings: Any, directory: Path, **options: Any) -> Finished:
-    """Start a sync and wait for its end."""
+    """Start a sync and wait for it to end."""
     with running(settings, directory, **options) as process:
         stdout, stderr = process.communicate()
     return Finished(process.args, process.returncode, (stdout or b"").decode(), stderr.decode())
@@ -79,13 +79,16 @@ def run_here(
     state: Any = None,
     more: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
+    command: Callable[[], Any] | None = None,
 ) -> Finished:
-    """Do as `run`, a hundred times sooner, for what needs no process: call what the command calls."""
-    (command,) = (it for it in entry_points(group="console_scripts") if it.name == COMMAND.name)
+    """Run the command in this process, which is a hundred times faster than `run`.
+
+    By default, `command` is the function that the installed console script calls.
+    """
     arguments = [COMMAND.name, *_arguments(settings, directory, state), *more]
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with (
-        _own_logging(),
+        _restored_logging(),
         mock.patch.object(sys, "argv", arguments),
         mock.patch.object(sys, "excepthook", sys.excepthook),
         mock.patch.dict(os.environ, env or environment(), clear=True),
@@ -93,28 +96,35 @@ def run_here(
         contextlib.redirect_stderr(io.StringIO()) as stderr,
     ):
         try:
-            code = command.load()()
+            code = (command or _console_script())()
         except SystemExit as end:
             code = end.code
     return Finished(arguments, code or 0, stdout.buffer.getvalue().decode(), stderr.getvalue())
 
 
-def error_rules(stderr: str) -> list[str]:
-    """The lines that a user has to read: errors, and whatever is no log line, as a traceback."""
-    return [line for line in stderr.splitlines() if not _NO_COMPLAINT.search(line)]
+def error_lines(stderr: str) -> list[str]:
+    """Return the lines that a user must read: errors, and lines that are not log lines, as of a traceback."""
+    return [line for line in stderr.splitlines() if not _HARMLESS.search(line)]
 
 
 def read_until(stream: IO[bytes], text: str) -> None:
-    """Wait until a line with `text` comes."""
+    """Wait for a line that contains `text`."""
     for line in stream:
         if text in line.decode():
             return
-    raise AssertionError(f"the command has ended without saying: {text}")
+    raise AssertionError(f"the command has ended without printing: {text}")
 
 
 def whole_lines(printed: bytes) -> list[dict[str, Any]]:
-    """The messages that a target takes: of what is cut off by the end, nothing."""
+    """Return the messages that a target accepts: those of complete lines."""
     return [json.loads(line) for line in printed[: printed.rfind(b"\n") + 1].splitlines()]
+
+
+def _console_script() -> Callable[[], Any]:
+    scripts = entry_points(group="console_scripts")
+    (script,) = (script for script in scripts if script.name == COMMAND.name)
+    command: Callable[[], Any] = script.load()
+    return command
 
 
 def _arguments(settings: Any, directory: Path, state: Any) -> list[str]:
@@ -128,8 +138,8 @@ def _file(path: Path, content: Any) -> str:
 
 
 @contextlib.contextmanager
-def _own_logging() -> Iterator[None]:
-    """Let the command set up logging as it does, and leave nothing of that behind."""
+def _restored_logging() -> Iterator[None]:
+    """Restore the logging configuration when the block ends; the command changes it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

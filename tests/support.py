@@ -1,4 +1,4 @@
-"""Running the tap against a sandbox, and saying what should arrive."""
+"""Run the tap against a sandbox, and compute the records to expect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from urllib3 import HTTPResponse
 from msghistory_sandbox import gateway
 from msghistory_sandbox.options import GatewayOptions
 from msghistory_sandbox.server import Sandbox
+from tap_msghistory.config.account import Account
 from tap_msghistory.errors import TapError
 from tap_msghistory.tap import TapMessageHistory
 
-#: The last message of generated histories. Far from now, so that nothing depends on when tests run.
+ROOT = Path(__file__).parents[1]
+
+#: The time of the last generated message. Fixed, so that no result depends on when the tests run.
 END = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
 END_MS = int(END.timestamp() * 1000)
 
@@ -38,19 +41,31 @@ ALL_STREAMS = (*STREAMS, REJECTED, LEDGER, EXPORT)
 Message = dict[str, Any]
 
 
+class EagerTap(TapMessageHistory):
+    """The tap without jitter: it waits between attempts only for as long as a server requests."""
+
+    @cached_property
+    def account(self) -> Account:
+        return Account(self.config, jitter=lambda _: 0.0)
+
+
 @dataclass
 class Output:
-    """What a run has written to stdout."""
+    """The messages that a run has written to stdout, and its last state."""
 
     messages: list[Message]
     state: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        states = [it["value"] for it in self.messages if it["type"] == "STATE"]
+        states = [message["value"] for message in self.messages if message["type"] == "STATE"]
         self.state = states[-1] if states else {}
 
     def records(self, stream: str) -> list[Message]:
-        return [it["record"] for it in self.messages if it["type"] == "RECORD" and it["stream"] == stream]
+        return [
+            message["record"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["stream"] == stream
+        ]
 
     def bookmark(self, stream: str) -> dict[str, Any]:
         bookmark: dict[str, Any] = self.state["bookmarks"][stream]
@@ -58,7 +73,7 @@ class Output:
 
 
 def config(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
-    """Settings to read all of `sandbox`, quickly; `settings` go before."""
+    """Return settings that read everything in `sandbox`; `settings` take precedence."""
     return {
         "edna_api_key": sandbox.edna_options.key,
         "edna_base_url": sandbox.edna_base_url,
@@ -77,9 +92,9 @@ def sync(
     state: dict[str, Any] | None = None,
     catalog: dict[str, Any] | None = None,
     catch: Callable[[TapError], None] | None = None,
-    tap_class: type[TapMessageHistory] = TapMessageHistory,
+    tap_class: type[TapMessageHistory] = EagerTap,
 ) -> Output:
-    """Run the tap in this process; `catch` gets the error with which it ends."""
+    """Run the tap in this process; `catch` is called with the error that ends the run."""
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with contextlib.redirect_stdout(stdout):
         tap = tap_class(
@@ -96,10 +111,10 @@ def sync(
 
 
 def selecting(*names: str) -> dict[str, Any]:
-    """A catalog that selects these streams only."""
+    """Return a catalog that selects only these streams."""
     catalog: dict[str, Any] = json.loads(_catalog())
     for stream in catalog["streams"]:
-        root = next(it for it in stream["metadata"] if not it["breadcrumb"])
+        root = next(entry for entry in stream["metadata"] if not entry["breadcrumb"])
         root["metadata"]["selected"] = stream["tap_stream_id"] in names
     return catalog
 
@@ -111,11 +126,13 @@ def _catalog() -> str:
 
 
 def without_times(messages: list[Message]) -> list[Message]:
-    """The messages, but for when they were emitted, and for what tells a run's ledger from another's."""
-    ever_new = {"runId", "seconds", "readAt"}
+    """Return the messages without the properties that differ between two runs."""
+    volatile = {"runId", "seconds", "readAt"}
     return [
         {
-            name: {key: it for key, it in value.items() if key not in ever_new} if name == "record" else value
+            name: {key: field for key, field in value.items() if key not in volatile}
+            if name == "record"
+            else value
             for name, value in message.items()
             if name != "time_extracted"
         }
@@ -124,18 +141,22 @@ def without_times(messages: list[Message]) -> list[Message]:
 
 
 def check_ledger(output: Output) -> None:
-    """Hold the ledger of a run that has ended well against what the run has emitted."""
+    """Compare the ledger of a successful run with the messages that the run has emitted."""
     rows = output.records(LEDGER)
-    streams = {it["stream"] for it in rows}
-    assert len({it["runId"] for it in rows}) <= 1
-    assert {it["stream"] for it in output.messages if it["type"] == "RECORD"} <= {*streams, REJECTED, LEDGER}
+    streams = {row["stream"] for row in rows}
+    assert len({row["runId"] for row in rows}) <= 1
+    assert {message["stream"] for message in output.messages if message["type"] == "RECORD"} <= {
+        *streams,
+        REJECTED,
+        LEDGER,
+    }
     for stream in streams:
-        windows = [it for it in rows if it["stream"] == stream]
-        assert sum(it["messages"] for it in windows) == len(output.records(stream))
-        assert sum(it["rejected"] for it in windows) == sum(
-            it["stream"] == stream for it in output.records(REJECTED)
+        windows = [row for row in rows if row["stream"] == stream]
+        assert sum(window["messages"] for window in windows) == len(output.records(stream))
+        assert sum(window["rejected"] for window in windows) == sum(
+            message["stream"] == stream for message in output.records(REJECTED)
         )
-        assert all(it["requests"] >= it["pages"] + it["retries"] for it in windows)
+        assert all(window["requests"] >= window["pages"] + window["retries"] for window in windows)
         for earlier, later in pairwise(windows):
             joins = earlier["windowTo"] == later["windowFrom"]
             assert joins or (earlier["windowTo"] < later["windowFrom"] and earlier["reason"] == "revisit")
@@ -143,7 +164,7 @@ def check_ledger(output: Output) -> None:
 
 
 def _check_order(messages: list[Message]) -> None:
-    """A window's row stands before the state that covers it."""
+    """Check that each window's ledger row precedes the state that covers it."""
     written: dict[str, str] = {}
     reached: dict[str, str] = {}
     for message in messages:
@@ -158,22 +179,24 @@ def _check_order(messages: list[Message]) -> None:
 
 
 def truth(sandbox: Sandbox, stream: str) -> list[Message]:
-    """The records that a warehouse should hold: all that the sandbox shows now, as the README says."""
+    """Return the records that a warehouse should hold: all that the sandbox returns now, normalized."""
     if stream == "edna_history":
         return [_expected(row, "edna_message") for row in sandbox.edna_rows()]
     channel, now_ms = stream.rpartition("_")[2].upper(), sandbox.clock.now_ms()
-    # As the reference has it, whatever shape the sandbox serves.
-    rows = (gateway.row(it, now_ms, GatewayOptions()) for it in sandbox.gateway[channel].visible(now_ms))
+    # In the row format of the vendor's reference, whichever the sandbox uses.
+    rows = (
+        gateway.row(message, now_ms, GatewayOptions()) for message in sandbox.gateway[channel].visible(now_ms)
+    )
     return [_expected(row, "partner_gateway_message") for row in rows]
 
 
-def sent_at(stream: str) -> str:
-    """The property that holds the send time."""
+def replication_key(stream: str) -> str:
+    """Return the name of the property with the send time."""
     return "sentOrReceivedAt" if stream == "edna_history" else "sendDate"
 
 
 def in_send_order(stream: str, records: list[Message]) -> list[Message]:
-    return sorted(records, key=lambda it: (it[sent_at(stream)], it["messageId"]))
+    return sorted(records, key=lambda record: (record[replication_key(stream)], record["messageId"]))
 
 
 def iso(moment: datetime) -> str:
@@ -181,7 +204,7 @@ def iso(moment: datetime) -> str:
 
 
 def _expected(row: Message, schema: str) -> Message:
-    properties = json.loads(Path("schemas", f"{schema}.json").read_text())["properties"]
+    properties = json.loads((ROOT / "schemas" / f"{schema}.json").read_text())["properties"]
     times = {name for name, declared in properties.items() if declared.get("format") == "date-time"}
     fitting = {name: value for name, value in row.items() if _fits(value, properties.get(name))}
     record: Message = dict.fromkeys(properties) | fitting

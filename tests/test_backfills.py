@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
-import subprocess
+import sys
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
-from unittest import mock
 
 import pytest
 
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
-from tests.support import END, END_MS, STREAMS, Message, config, iso, sent_at, sync, truth
+from tests.support import END, END_MS, ROOT, STREAMS, Message, config, iso, replication_key, sync, truth
 
-EXAMPLE = Path("docs", "examples", "dagster_backfill.py")
+EXAMPLE = ROOT / "docs" / "examples" / "dagster_backfill.py"
 HANDOVER = END - timedelta(days=32)  # older than the oldest age
 BOUNDS = [END - timedelta(days=days) for days in (90, 70, 51, 32)]
 
@@ -37,11 +36,11 @@ def test_shards_in_any_order_and_the_job_that_goes_on_have_every_message(life_li
         assert output.bookmark(stream)["replication_key_value"] == shard["end_date"]
     records += sync(config(life_like, start_date=iso(HANDOVER))).records(stream)
     expected = truth(life_like, stream)
-    assert {it["messageId"] for it in records} == {it["messageId"] for it in expected}
+    assert {record["messageId"] for record in records} == {record["messageId"] for record in expected}
     # Only the instants at which shards meet come twice.
     bounds = {iso(bound) for bound in BOUNDS}
     twice = len(records) - len(expected)
-    assert twice <= sum(it[sent_at(stream)] in bounds for it in expected)
+    assert twice <= sum(record[replication_key(stream)] in bounds for record in expected)
 
 
 def test_a_shard_goes_on_from_its_own_state_and_a_whole_one_asks_for_nothing(life_like):
@@ -57,20 +56,35 @@ def test_the_job_that_goes_on_follows_the_statuses_of_what_shards_left_to_it():
     with sandbox.serve():
         warehouse: dict[int, Message] = {}
         for shard in shards(sandbox):
-            warehouse |= {it["messageId"]: it for it in sync(shard).records("edna_history")}
+            warehouse |= {record["messageId"]: record for record in sync(shard).records("edna_history")}
         first = sync(config(sandbox, start_date=iso(HANDOVER)))
         later = END + timedelta(days=31)
         sandbox.clock.advance(timedelta(days=31).total_seconds())
         second = sync(config(sandbox, start_date=iso(HANDOVER), end_date=iso(later)), state=first.state)
         for output in (first, second):
-            warehouse |= {it["messageId"]: it for it in output.records("edna_history")}
-        assert warehouse == {it["messageId"]: it for it in truth(sandbox, "edna_history")}
+            warehouse |= {record["messageId"]: record for record in output.records("edna_history")}
+        assert warehouse == {record["messageId"]: record for record in truth(sandbox, "edna_history")}
+
+
+#: Writes its arguments and its environment to a file, and exits with the code in the environment.
+MELTANO = """#!{python}
+import json, os, sys
+with open({ran!r}, "w") as ran:
+    json.dump([sys.argv[1:], dict(os.environ)], ran)
+sys.exit(int(os.environ.get("MELTANO_EXIT_CODE", "0")))
+"""
 
 
 @pytest.fixture
 def example(monkeypatch, tmp_path):
+    """The example, with an executable in place of Meltano."""
     pytest.importorskip("dagster", reason="needs the dependency group orchestrator")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    meltano = tmp_path / "bin" / "meltano"
+    meltano.write_text(MELTANO.format(python=sys.executable, ran=str(tmp_path / "ran.json")))
+    meltano.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{meltano.parent}{os.pathsep}{os.environ['PATH']}")
     spec = importlib.util.spec_from_file_location("dagster_backfill", EXAMPLE)
     assert spec
     assert spec.loader
@@ -79,19 +93,17 @@ def example(monkeypatch, tmp_path):
     return module
 
 
-@pytest.mark.filterwarnings("default")  # those of Dagster's own
-def test_the_example_loads_and_each_shard_has_its_dates_its_state_and_its_share_of_the_rate(example):
-    import dagster  # noqa: PLC0415 - a second, which only this test is to wait for
+@pytest.mark.filterwarnings("default")  # Dagster emits some
+def test_the_example_gives_each_shard_dates_and_a_rate_share(example, tmp_path):
+    import dagster  # noqa: PLC0415 - it takes a second, which the other tests save
 
     dagster.Definitions.validate_loadable(example.defs)
     assert len(example.MONTHS.get_partition_keys()) == 18
-    with mock.patch.object(subprocess, "run") as run:
-        done = dagster.materialize([example.message_history], partition_key="2024-02-01")
+    done = dagster.materialize([example.message_history], partition_key="2024-02-01")
     assert done.success
-    (command,), options = run.call_args
-    assert command == ["meltano", "el", "--state-id=messages-2024-02-01", "tap-msghistory", "target-postgres"]
-    assert options["check"]
-    shard = {name: it for name, it in options["env"].items() if it != os.environ.get(name)}
+    arguments, variables = json.loads((tmp_path / "ran.json").read_text())
+    assert arguments == ["el", "--state-id=messages-2024-02-01", "tap-msghistory", "target-postgres"]
+    shard = {name: value for name, value in variables.items() if value != os.environ.get(name)}
     assert shard == {
         "TAP_MSGHISTORY_START_DATE": "2024-02-01T00:00:00+00:00",
         "TAP_MSGHISTORY_END_DATE": "2024-03-01T00:00:00+00:00",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from msghistory_sandbox.faults import Faults
-from tests.processes import environment, error_rules, run_here
+from tests.processes import environment, error_lines, run_here
 from tests.support import (
     ALL_STREAMS,
     END,
@@ -21,8 +21,8 @@ from tests.support import (
     STREAMS,
     config,
     iso,
+    replication_key,
     selecting,
-    sent_at,
     sync,
     truth,
 )
@@ -40,7 +40,7 @@ def run(*arguments, settings=None, tmp_path=None, **kwargs):
     )
 
 
-def error_lines(finished):
+def logged_errors(finished):
     return [line for line in finished.stderr.splitlines() if "| ERROR" in line or "Traceback" in line]
 
 
@@ -55,7 +55,7 @@ def test_version_and_help_and_about():
 def test_discover_without_any_setting_lists_all_streams():
     found = run("--discover")
     assert found.returncode == 0
-    streams = {it["tap_stream_id"]: it for it in json.loads(found.stdout)["streams"]}
+    streams = {stream["tap_stream_id"]: stream for stream in json.loads(found.stdout)["streams"]}
     assert set(streams) == {*ALL_STREAMS} - {EXPORT}
     del streams[REJECTED], streams[LEDGER]
     more_keys = {"edna_history": ["direction"]}
@@ -70,8 +70,10 @@ def test_discover_without_any_setting_lists_all_streams():
 def test_a_test_run_prints_one_line_for_each_stream(life_like, tmp_path):
     tested = run("--test", settings=config(life_like), tmp_path=tmp_path)
     assert tested.returncode == 0, tested.stderr
-    assert error_lines(tested) == []
-    newest = {name: max(it[sent_at(name)] for it in truth(life_like, name)) for name in STREAMS}
+    assert logged_errors(tested) == []
+    newest = {
+        name: max(record[replication_key(name)] for record in truth(life_like, name)) for name in STREAMS
+    }
     assert tested.stdout.splitlines() == [
         f"{name}: ok, newest message sent {newest[name][:16].replace('T', ' ')} UTC"
         for name in sorted(STREAMS)
@@ -85,7 +87,7 @@ def test_checks_ask_nothing_of_deselected_streams(sandbox, tmp_path, option):
     catalog.write_text(json.dumps(selecting("edna_history")))
     checked = run(option, "--catalog", str(catalog), settings=config(sandbox), tmp_path=tmp_path)
     assert checked.returncode == 0, checked.stderr
-    assert {it.api for it in sandbox.requests} == {"edna"}
+    assert {request.api for request in sandbox.requests} == {"edna"}
     assert "partner_gateway" not in checked.stdout
 
 
@@ -95,7 +97,7 @@ def test_checks_retry_for_seconds_only(sandbox, tmp_path, option):
     settings = {**config(sandbox, partner_gateway_api_key=None), "max_retry_seconds": 900}
     checked = run(option, settings=settings, tmp_path=tmp_path)
     assert checked.returncode == 1
-    assert "max_retry_seconds (10)" in error_lines(checked)[-1]
+    assert "max_retry_seconds (10)" in logged_errors(checked)[-1]
     assert len(sandbox.requests) == 1
 
 
@@ -130,7 +132,7 @@ def test_a_schema_test_needs_no_server(tmp_path):
 @pytest.mark.parametrize("mode", [(), ("--test",)])
 def test_bad_settings_are_one_line_and_exit_code_1(settings, says, mode, tmp_path):
     failed = run(*mode, settings=settings, tmp_path=tmp_path)
-    (line,) = error_lines(failed)
+    (line,) = logged_errors(failed)
     assert says in line
     assert failed.returncode == 1
     assert failed.stdout == ""
@@ -154,7 +156,7 @@ def test_a_file_that_holds_something_else_is_one_line_and_exit_code_1(option, co
         path.write_text(content)
     settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
     failed = run(option, str(path), settings=settings, tmp_path=tmp_path)
-    (line,) = error_lines(failed)
+    (line,) = logged_errors(failed)
     assert option in line or str(path) in line
     assert failed.returncode == 1
 
@@ -179,7 +181,7 @@ def test_a_selected_stream_that_is_not_there_is_warned_of(life_like, caplog):
 
 
 def entry(catalog):
-    return next(it for it in catalog["streams"] if it["tap_stream_id"] == "edna_history")
+    return next(stream for stream in catalog["streams"] if stream["tap_stream_id"] == "edna_history")
 
 
 def listed_twice(catalog):
@@ -225,18 +227,22 @@ def test_an_odd_catalog_changes_neither_key_nor_order(life_like, tmp_path, chang
     ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)))
     assert ended.returncode == 0, ended.stderr
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
-    (schema,) = [it for it in messages if it["type"] == "SCHEMA" and it["stream"] == "edna_history"]
+    (schema,) = [
+        message for message in messages if message["type"] == "SCHEMA" and message["stream"] == "edna_history"
+    ]
     assert schema["key_properties"] == ["messageId", "direction"]
     assert {"messageId", "direction", "sentOrReceivedAt"} <= schema["schema"]["properties"].keys()
-    records = [it["record"] for it in messages if it["type"] == "RECORD"]
-    assert len({(it["messageId"], it["direction"]) for it in records}) == len(life_like.edna)
-    assert [it["sentOrReceivedAt"] for it in records] == sorted(it["sentOrReceivedAt"] for it in records)
+    records = [message["record"] for message in messages if message["type"] == "RECORD"]
+    assert len({(record["messageId"], record["direction"]) for record in records}) == len(life_like.edna)
+    assert [record["sentOrReceivedAt"] for record in records] == sorted(
+        record["sentOrReceivedAt"] for record in records
+    )
 
 
 @pytest.mark.parametrize("name", ["replication-method", "forced-replication-method"])
 def test_metadata_may_ask_for_a_full_table_each_time(life_like, tmp_path, name):
     catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
-    root = next(it for it in entry(catalog)["metadata"] if not it["breadcrumb"])
+    root = next(part for part in entry(catalog)["metadata"] if not part["breadcrumb"])
     root["metadata"][name] = "FULL_TABLE"
     path.write_text(json.dumps(catalog))
     state = {"bookmarks": {"edna_history": {"replication_key_value": config(life_like)["end_date"]}}}
@@ -251,7 +257,7 @@ def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path)
     entry(catalog)["replication_method"] = "LOG_BASED"
     path.write_text(json.dumps(catalog))
     ended = run_here(config(life_like), tmp_path, more=("--catalog", str(path)))
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert "FULL_TABLE" in line
     assert ended.returncode == 1
 
@@ -259,7 +265,7 @@ def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path)
 @pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_MSGHISTORY_LOGLEVEL"])
 def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
     ended = run_here(config(life_like), tmp_path, env=environment(**{name: "verbose"}))
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert name in line
     assert "DEBUG" in line
     assert ended.returncode == 0
@@ -267,7 +273,7 @@ def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
 
 def test_a_missing_file_is_one_line_and_exit_code_1():
     failed = run("--config", "nowhere.json")
-    (line,) = error_lines(failed)
+    (line,) = logged_errors(failed)
     assert "nowhere.json" in line
     assert failed.returncode == 1
 
@@ -285,7 +291,7 @@ def test_what_the_server_refuses_is_one_line_and_exit_code_1(life_like, settings
     if settings.get("edna_base_url") == "/nowhere":
         settings = {"edna_base_url": f"{life_like.url}/nowhere"}
     failed = run(settings=config(life_like, **settings), tmp_path=tmp_path)
-    (line,) = error_lines(failed)
+    (line,) = logged_errors(failed)
     assert says in line
     assert failed.returncode == 1
 
@@ -314,7 +320,7 @@ def test_a_closed_stderr_is_no_matter_and_a_closed_stdout_is_one_line(sandbox, t
     finished = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=60)
     assert finished.returncode == code
     if code:
-        (line,) = error_lines(finished)
+        (line,) = logged_errors(finished)
         assert "Stdout is closed" in line
     else:
         assert json.loads(finished.stdout.splitlines()[-1])["type"] == "STATE"

@@ -7,7 +7,6 @@ import os
 import re
 import time
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -27,11 +26,11 @@ from tap_msghistory.reading.timestamp_normalizer import TimestampNormalizer
 from tap_msghistory.schemas import types_of
 from tap_msghistory.vendors.edna import EdnaEndpoint, EdnaHistorySource
 from tap_msghistory.vendors.partner_gateway import PartnerGatewayEndpoint, PartnerGatewayHistorySource
-from tests.support import END_MS, REJECTED, config, response, sync
+from tests.support import END_MS, REJECTED, ROOT, config, response, sync
 
 EDNA = "edna_history"
 SCHEMAS = {
-    name: json.loads(Path("schemas", f"{name}.json").read_text())
+    name: json.loads((ROOT / "schemas" / f"{name}.json").read_text())
     for name in ("edna_message", "partner_gateway_message")
 }
 VALIDATORS = {
@@ -105,8 +104,8 @@ def row(kind, **fields):
 def spellings(kind):
     names = [
         spelling
-        for name, it in SCHEMAS[kind]["properties"].items()
-        for spelling in (name, *it.get("x-spellings", ()))
+        for name, declared in SCHEMAS[kind]["properties"].items()
+        for spelling in (name, *declared.get("x-aliases", ()))
     ]
     return st.sampled_from(names) | st.sampled_from(names).map(str.upper) | TEXT
 
@@ -140,16 +139,18 @@ def test_however_a_page_is_decoded_its_records_are_the_same(kind, data):
         if types_of(declared)[0] in values and declared.get("format") != "date-time"
     }
     fitting = st.fixed_dictionaries({}, optional=own)
-    rows = data.draw(st.lists((fitting | fields).map(lambda it: row(kind, **it)), max_size=4))
+    rows = data.draw(st.lists((fitting | fields).map(lambda fields: row(kind, **fields)), max_size=4))
     page = decode(kind, rows)
-    shaped = [normalizer(kind)(it) for it in rows]
-    assert [it if isinstance(it, Rejected) else msgspec.structs.asdict(it) for it in page.items] == shaped
+    shaped = [normalizer(kind)(message) for message in rows]
+    assert [
+        item if isinstance(item, Rejected) else msgspec.structs.asdict(item) for item in page.items
+    ] == shaped
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_spelling_that_the_vendors_pages_show_is_read(kind):
     for name, declaration in SCHEMAS[kind]["properties"].items():
-        for spelling in declaration.get("x-spellings", ()):
+        for spelling in declaration.get("x-aliases", ()):
             value = {"integer": 5, "string": "2026-04-09T10:15:00Z"}[types_of(declaration)[0]]
             for key in (spelling, spelling.upper(), spelling.lower()):
                 record = normalizer(kind)(row(kind, **{key: value}))
@@ -188,7 +189,7 @@ def test_a_number_is_spelt_as_it_came(sandbox):
         sandbox.gateway["SMS"].add(
             Message(id=str(number), sent_ms=END_MS - number, channel="SMS", fields=fields)
         )
-    costs = [it["cost"] for it in sync(config(sandbox)).records("partner_gateway_history_sms")]
+    costs = [record["cost"] for record in sync(config(sandbox)).records("partner_gateway_history_sms")]
     assert list(map(repr, costs)) == ["1000000000000000", "0.045", "1"]
 
 
@@ -259,7 +260,9 @@ def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assum
 
 @given(
     st.datetimes(allow_imaginary=False, timezones=st.timezones())
-    | st.datetimes(timezones=st.integers(-899, 899).map(lambda it: timezone(timedelta(minutes=it)))),
+    | st.datetimes(
+        timezones=st.integers(-899, 899).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+    ),
     st.sampled_from(["auto", "seconds", "milliseconds", "microseconds"]),
     st.sampled_from([":", ""]),
     st.sampled_from("T t"),
@@ -314,7 +317,7 @@ def test_an_assumed_time_zone_is_warned_of_once(caplog):
         normalizer("edna_message", "Asia/Kathmandu")(
             row("edna_message", deliveryStatusAt="2024-07-23T08:08:20")
         )
-    assert [it.getMessage() for it in caplog.records if "Asia/Kathmandu" in it.getMessage()].__len__() == 1
+    assert sum("Asia/Kathmandu" in record.getMessage() for record in caplog.records) == 1
 
 
 # What JSON should not have, a vendor may send nevertheless.
@@ -362,26 +365,32 @@ def test_a_message_that_cannot_be_shaped_goes_whole_to_its_own_stream_and_the_ru
     with_odd_messages, caplog
 ):
     output = sync(config(with_odd_messages))
-    assert [it["messageId"] for it in output.records(EDNA)] == [6, 1]
+    assert [record["messageId"] for record in output.records(EDNA)] == [6, 1]
     rejected = output.records(REJECTED)
-    assert [it["stream"] for it in rejected] == [EDNA] * 4
-    assert {it["reason"] for it in rejected} == {"no readable messageId", "no readable sentOrReceivedAt"}
-    assert len({it["rejectionId"] for it in rejected}) == 4
-    assert all(it["rejectedAt"].endswith("Z") for it in rejected)
-    (whole,) = (it["message"] for it in rejected if it["message"].get("text"))
+    assert [message["stream"] for message in rejected] == [EDNA] * 4
+    assert {message["reason"] for message in rejected} == {
+        "no readable messageId",
+        "no readable sentOrReceivedAt",
+    }
+    assert len({message["rejectionId"] for message in rejected}) == 4
+    assert all(message["rejectedAt"].endswith("Z") for message in rejected)
+    (whole,) = (message["message"] for message in rejected if message["message"].get("text"))
     assert whole["channelType"] == "SMS"
-    assert any("4 messages of edna_history are invalid" in it.getMessage() for it in caplog.records)
+    assert any("4 messages of edna_history are invalid" in record.getMessage() for record in caplog.records)
 
 
 def test_what_is_rejected_stands_before_the_state_that_covers_it(with_odd_messages):
-    types = [(it["type"], it.get("stream")) for it in sync(config(with_odd_messages)).messages]
+    types = [(message["type"], message.get("stream")) for message in sync(config(with_odd_messages)).messages]
     first_state = next(at for at, (type_, _) in enumerate(types) if type_ == "STATE")
     assert ("RECORD", REJECTED) in types[:first_state]
     assert types.index(("SCHEMA", REJECTED)) < types.index(("RECORD", REJECTED))
 
 
 def test_a_message_rejected_again_has_the_same_key(with_odd_messages):
-    keys = [{it["rejectionId"] for it in sync(config(with_odd_messages)).records(REJECTED)} for _ in range(2)]
+    keys = [
+        {message["rejectionId"] for message in sync(config(with_odd_messages)).records(REJECTED)}
+        for _ in range(2)
+    ]
     assert keys[0] == keys[1]
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.processes import error_rules, run_here
+from tests.processes import error_lines, run_here
 from tests.vendors import END, Vendor, edna_row, gateway_row
 
 HOUR = timedelta(hours=1)
@@ -33,7 +33,7 @@ class TwoVendors:
 
 def records(ended, stream):
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
-    return [it for it in messages if it["type"] == "RECORD" and it["stream"] == stream]
+    return [message for message in messages if message["type"] == "RECORD" and message["stream"] == stream]
 
 
 @pytest.mark.parametrize("more", [(), ("--test",)])
@@ -49,12 +49,12 @@ def test_a_stream_that_fails_does_not_keep_others_from_being_read(tmp_path, fail
         assert len(records(ended, other)) == 1
     assert f'"{stream}","record"' not in ended.stdout
     assert f"{stream}: ok" not in ended.stdout
-    assert f"status {status}" in error_rules(ended.stderr)[0]
+    assert f"status {status}" in error_lines(ended.stderr)[0]
 
 
 def test_every_failure_is_reported_at_the_end(tmp_path):
     ended = TwoVendors(edna=400, gateway=400).run(tmp_path)
-    assert [line.split(" | ")[-1].split(":")[0] for line in error_rules(ended.stderr)] == [
+    assert [line.split(" | ")[-1].split(":")[0] for line in error_lines(ended.stderr)] == [
         EDNA,
         *sorted(CHANNELS),
     ]
@@ -66,7 +66,7 @@ def test_a_refused_credential_is_tried_once_and_its_other_streams_are_skipped(tm
     vendors = TwoVendors(gateway=status)
     ended = vendors.run(tmp_path, concurrency=1)
     assert len(vendors.gateway.requests) == 1
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert f"status {status}" in line
     assert ended.stderr.count("is skipped") == len(CHANNELS) - 1
     assert len(records(ended, EDNA)) == 1
@@ -77,7 +77,7 @@ def test_a_failed_stream_goes_on_from_its_own_state(tmp_path):
     state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
     ended = TwoVendors(edna=400).run(tmp_path, state=state)
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
-    bookmarks = [it["value"]["bookmarks"] for it in messages if it["type"] == "STATE"][-1]
+    bookmarks = [message["value"]["bookmarks"] for message in messages if message["type"] == "STATE"][-1]
     assert bookmarks[EDNA] == state["bookmarks"][EDNA]
     assert bookmarks[SMS]["replication_key_value"] == "2024-11-03T12:00:00.000Z"
 
@@ -86,7 +86,7 @@ def test_too_many_rejected_messages_end_the_run_at_once(tmp_path):
     vendors = TwoVendors()
     vendors.edna.rows = [edna_row(1, END - minutes * HOUR / 60, messageId="") for minutes in (1, 2, 3)]
     ended = vendors.run(tmp_path, max_rejected=2)
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert "max_rejected" in line
     assert vendors.gateway.requests == []
     assert ended.returncode == 1

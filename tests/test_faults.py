@@ -67,7 +67,7 @@ def test_errors_resets_cut_bodies_and_html_pages_lose_and_repeat_nothing(filled,
         seed=seed,
     )
     assert_all_arrive_once(filled, sync(config(filled, page_size=100)))
-    statuses = Counter(it.status for it in filled.journal.requests)
+    statuses = Counter(request.status for request in filled.journal.requests)
     assert statuses[500] >= 3
     assert statuses[None] >= 1, "no connection was reset: the test would show nothing"
 
@@ -101,7 +101,7 @@ def test_a_window_with_as_many_messages_as_a_page_ends(sandbox):
     for count in (0, 1, 50, 100, 200):
         missing = range(len(sandbox.gateway["SMS"]), count)
         sandbox.gateway["SMS"].add(
-            *(Message(id=str(it), sent_ms=END_MS - it, channel="SMS") for it in missing)
+            *(Message(id=str(number), sent_ms=END_MS - number, channel="SMS") for number in missing)
         )
         assert len(sync(config(sandbox, page_size=50)).records(SMS)) == count
 
@@ -132,7 +132,7 @@ def test_a_wait_beyond_the_budget_fails_at_once_with_the_state_kept(filled):
     filled.journal.watch = limit_later_requests
     output, error = _failing_sync(config(filled))
     assert "max_retry_seconds" in str(error)
-    assert [it.api for it in asked].count("gateway") <= 4
+    assert [request.api for request in asked].count("gateway") <= 4
     assert output.records(EDNA) == in_send_order(EDNA, truth(filled, EDNA))
     assert "replication_key_value" in output.bookmark(EDNA)
 
@@ -141,7 +141,7 @@ def test_told_its_limit_the_tap_keeps_it(filled):
     filled.gateway_options.requests_per_second = 40
     told = {"partner_gateway_requests_per_second": 40, "edna_api_key": None}
     sync(config(filled, page_size=100, concurrency=8, **told))
-    statuses = Counter(it.status for it in filled.journal.requests)
+    statuses = Counter(request.status for request in filled.journal.requests)
     assert statuses[429] <= 0.02 * statuses[200]
 
 
@@ -156,7 +156,7 @@ def test_a_limit_that_it_was_not_told_is_not_stormed(filled):
             partner_gateway_api_key=None,
         )
     )
-    statuses = Counter(it.status for it in filled.journal.requests)
+    statuses = Counter(request.status for request in filled.journal.requests)
     assert statuses[429] <= 0.2 * statuses[200]
     assert output.records(EDNA) == in_send_order(EDNA, truth(filled, EDNA))
 
@@ -174,7 +174,9 @@ def test_what_cannot_get_better_is_asked_once(filled, refuse, status, says):
         setattr(filled.faults, name, value)
     with pytest.raises(TapError, match=says):
         sync(config(filled, concurrency=8))
-    assert [it.status for it in filled.journal.requests].count(status) == (2 if status != 307 else 4)
+    assert [request.status for request in filled.journal.requests].count(status) == (
+        2 if status != 307 else 4
+    )
 
 
 @pytest.mark.parametrize("change", ["insert", "late insert", "status"])
@@ -197,9 +199,9 @@ def test_changes_while_pages_are_read_lose_no_message_that_was_there(filled, cha
     filled.journal.watch = happen
     output = sync(config(filled, page_size=200))
     for stream in STREAMS:
-        arrived = Counter(it["messageId"] for it in output.records(stream))
+        arrived = Counter(record["messageId"] for record in output.records(stream))
         assert max(arrived.values()) == 1
-        assert arrived.keys() >= {it["messageId"] for it in before[stream]}
+        assert arrived.keys() >= {record["messageId"] for record in before[stream]}
 
 
 def _failing_sync(settings):
@@ -248,18 +250,18 @@ def test_waits_never_fall_below_the_asked_one(attempts, not_before):
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_passing_failures_are_retried(status):
-    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_rules, NOW), Retry)
+    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_lines, NOW), Retry)
 
 
 @given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
 def test_everything_else_is_final_and_shows_nothing_of_the_body(status, body):
-    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
+    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_lines, NOW)
     assert isinstance(verdict, Fail)
     assert "CANARY" not in verdict.reason
 
 
 def test_the_vendors_code_is_named_with_the_setting_to_mend():
-    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_rules, NOW)
+    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_lines, NOW)
     assert verdict == Fail("status 400 limit-not-valid: lower page_size", 400)
 
 
@@ -301,7 +303,7 @@ def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute
     for limit, seconds in ((per_second, 1.0), (per_minute, 60.0)):
         if limit:
             length = seconds * max(1, 1 / limit) * (1 - 1e-9)
-            most = max((sum(start <= it < start + length for it in sent) for start in sent), default=0)
+            most = max((sum(start <= time < start + length for time in sent) for start in sent), default=0)
             assert most <= max(int(limit), 1)
 
 
@@ -331,7 +333,7 @@ def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
                 clock[0] += wait
             sent.append(clock[0])
     for limit, seconds in ((per_second, 1.0), (per_minute, 60.0)):
-        most = max((sum(0 <= it - start < seconds - 1e-6 for it in sent) for start in sent), default=0)
+        most = max((sum(0 <= time - start < seconds - 1e-6 for time in sent) for start in sent), default=0)
         assert most <= int(limit)
 
 
@@ -422,7 +424,7 @@ class SharedLimit:
 
     def used(self, now):
         since = now - 60 if self.slides else now // 60 * 60
-        return sum(since < it <= now if self.slides else since <= it for it in self.times[-2_000:])
+        return sum(since < time <= now if self.slides else since <= time for time in self.times[-2_000:])
 
     def serve(self, now):
         """Return what is left, or None for a request over the limit."""

@@ -67,7 +67,7 @@ class Histories(RuleBasedStateMachine):
         check_ledger(output)
         kept = output.messages
         if keep_states is not None:
-            states = [at for at, it in enumerate(kept) if it["type"] == "STATE"]
+            states = [at for at, message in enumerate(kept) if message["type"] == "STATE"]
             kept = kept[: states[min(keep_states, len(states) - 1)] + 1]
         for message in kept:
             if message["type"] == "RECORD" and message["stream"] == self.stream:
@@ -96,7 +96,11 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: len(self.history) > 0)
     @rule(data=st.data(), status=st.sampled_from(["DELIVERED", "READ", "UNDELIVERED"]))
     def a_status_changes(self, data, status):
-        followed = [it for it in self.history if self.now_ms - it.sent_ms < LAST_AGE.total_seconds() * 1000]
+        followed = [
+            message
+            for message in self.history
+            if self.now_ms - message.sent_ms < LAST_AGE.total_seconds() * 1000
+        ]
         if followed:
             self.history.set_status(data.draw(st.sampled_from(followed)).id, status, self.now_ms)
 
@@ -112,7 +116,7 @@ class Histories(RuleBasedStateMachine):
         try:
             self.sandbox.clock.advance(LAST_AGE.total_seconds() + 3600)
             self.run(keep_states=None)
-            expected = {it["messageId"]: it for it in truth(self.sandbox, self.stream)}
+            expected = {record["messageId"]: record for record in truth(self.sandbox, self.stream)}
             assert self.warehouse == expected
         finally:
             self.serving.__exit__(None, None, None)

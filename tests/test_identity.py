@@ -24,8 +24,13 @@ def read(vendor, **settings):
 def test_incoming_and_outgoing_messages_share_identifiers_without_conflict():
     vendor = Vendor([edna_row(1, END - HOUR, direction=direction) for direction in ("IN", "OUT")])
     output = read(vendor)
-    assert [(it["messageId"], it["direction"]) for it in output.records(EDNA)] == [(1, "IN"), (1, "OUT")]
-    (schema,) = [it for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == EDNA]
+    assert [(record["messageId"], record["direction"]) for record in output.records(EDNA)] == [
+        (1, "IN"),
+        (1, "OUT"),
+    ]
+    (schema,) = [
+        message for message in output.messages if message["type"] == "SCHEMA" and message["stream"] == EDNA
+    ]
     assert schema["key_properties"] == ["messageId", "direction"]
 
 
@@ -36,15 +41,17 @@ def test_a_catalog_from_before_does_not_change_the_key():
     vendor = Vendor([edna_row(1, END - HOUR)])
     with vendor.serve():
         output = sync(vendor.settings(), catalog=catalog)
-    (schema,) = [it for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == EDNA]
+    (schema,) = [
+        message for message in output.messages if message["type"] == "SCHEMA" and message["stream"] == EDNA
+    ]
     assert schema["key_properties"] == ["messageId", "direction"]
 
 
 @pytest.mark.parametrize("direction", [None, "", " "])
 def test_a_row_without_a_direction_takes_the_configured_one(direction):
     vendor = Vendor([edna_row(1, END - HOUR, direction=direction)])
-    assert [it["direction"] for it in read(vendor, edna_direction="IN").records(EDNA)] == ["IN"]
-    assert [it["reason"] for it in read(vendor).records(REJECTED)] == ["no readable direction"]
+    assert [record["direction"] for record in read(vendor, edna_direction="IN").records(EDNA)] == ["IN"]
+    assert [message["reason"] for message in read(vendor).records(REJECTED)] == ["no readable direction"]
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n", None])
@@ -57,9 +64,9 @@ def test_a_blank_identifier_counts_as_missing_whatever_else_is_on_the_page(blank
         gateway_row(4, END - HOUR, messageId="", customerMessageId="order-4"),
     ]
     output = read(Vendor(rows))
-    ids = {it["messageId"] for it in output.records(SMS)}
+    ids = {record["messageId"] for record in output.records(SMS)}
     assert ids - {"id 3"} == {"order-1", "order-4"}
-    assert {it["reason"] for it in output.records(REJECTED)} == {"no readable messageId"}
+    assert {message["reason"] for message in output.records(REJECTED)} == {"no readable messageId"}
 
 
 @pytest.mark.parametrize(
@@ -90,17 +97,19 @@ def test_messages_that_share_an_identifier_are_rejected_but_the_first(recipients
         for n in range(recipients)
     ]
     output = read(Vendor([*rows, gateway_row(99, END - HOUR)]))
-    assert {it["destination"] for it in output.records(SMS)} == {"390", "3999"}
+    assert {record["destination"] for record in output.records(SMS)} == {"390", "3999"}
     rejected = output.records(REJECTED)
-    assert {it["reason"] for it in rejected} == {SHARED_KEY}
-    assert {it["message"]["body"] for it in rejected} == {f"text {number}" for number in range(1, recipients)}
-    assert [it["rejected"] for it in output.records(LEDGER) if it["stream"] == SMS] == [recipients - 1]
+    assert {message["reason"] for message in rejected} == {SHARED_KEY}
+    assert {message["message"]["body"] for message in rejected} == {
+        f"text {number}" for number in range(1, recipients)
+    }
+    assert [row["rejected"] for row in output.records(LEDGER) if row["stream"] == SMS] == [recipients - 1]
 
 
 def test_a_rejected_message_keeps_its_key_when_its_status_changes():
     def keys(status):
         rows = [gateway_row(n, END - HOUR, messageId="campaign", deliveryStatus=status) for n in range(3)]
-        return {it["rejectionId"] for it in read(Vendor(rows)).records(REJECTED)}
+        return {message["rejectionId"] for message in read(Vendor(rows)).records(REJECTED)}
 
     assert keys("SENT") == keys("DELIVERED")
 
@@ -111,7 +120,7 @@ def test_an_identifier_shared_across_windows_overwrites_nothing():
     for number in range(0, 25_000, 1_000):
         rows[number]["messageId"] = "campaign"
     output = read(Vendor(rows))
-    ids = [it["messageId"] for it in output.records(SMS)]
+    ids = [record["messageId"] for record in output.records(SMS)]
     assert len(ids) == len({*ids}) == 25_000 - 24
     assert len(output.records(REJECTED)) == 24
 
@@ -186,7 +195,7 @@ def test_u_0000_is_replaced_everywhere_and_counted(make, caplog):
     fields = {"body": text, "content": text, "new\0field": {"in\0ner": [text]}}
     clean = [make(number, END - HOUR) for number in range(2, 50)]
     output = read(Vendor([make(1, END - HOUR, **fields), *clean]))
-    (record,) = [it for it in output.records(EDNA) + output.records(SMS) if it["extraFields"]]
+    (record,) = [record for record in output.records(EDNA) + output.records(SMS) if record["extraFields"]]
     assert "\0" not in json.dumps(record, ensure_ascii=False)
     assert "\\u0000" not in json.dumps(record)
     assert record["extraFields"]["new\ufffdfield"] == {"in\ufffdner": ["a\ufffdb"]}
@@ -203,13 +212,13 @@ def test_a_declared_charset_is_honoured(charset):
         headers={"Content-Type": f"application/json; charset={charset}"},
         answer=answer,
     )
-    assert [it["content"] for it in read(vendor).records(EDNA)] == ["Привет"]
+    assert [record["content"] for record in read(vendor).records(EDNA)] == ["Привет"]
 
 
 def test_bytes_that_are_no_text_are_counted(caplog):
     row = json.dumps(edna_row(1, END - HOUR, content="ab")).encode().replace(b"ab", b"a\xff\xfeb")
     output = read(Vendor([edna_row(1, END - HOUR)], answer=lambda *_: b'{"content": [' + row + b"]}"))
-    assert [it["content"] for it in output.records(EDNA)] == ["a\ufffd\ufffdb"]
+    assert [record["content"] for record in output.records(EDNA)] == ["a\ufffd\ufffdb"]
     assert "characters of edna_history are not valid" in caplog.text
 
 

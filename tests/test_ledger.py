@@ -36,17 +36,17 @@ def _no_backoff(monkeypatch):
 
 
 def total(output, column):
-    return sum(it[column] for it in output.records(LEDGER))
+    return sum(row[column] for row in output.records(LEDGER))
 
 
 def test_its_sums_are_what_was_emitted_and_its_windows_join(life_like):
     output = sync(config(life_like))
     check_ledger(output)
     for stream in STREAMS:
-        windows = [it for it in output.records(LEDGER) if it["stream"] == stream]
+        windows = [row for row in output.records(LEDGER) if row["stream"] == stream]
         assert windows[0]["windowFrom"] == config(life_like)["start_date"]
         assert windows[-1]["windowTo"] == iso(END)
-        assert {it["reason"] for it in windows} == {"new"}
+        assert {window["reason"] for window in windows} == {"new"}
     assert total(output, "messages") > 14_000
 
 
@@ -62,7 +62,7 @@ def test_its_requests_and_retries_are_those_that_the_server_has_seen(sandbox, li
 
 def test_a_stretch_without_messages_is_in_it_too(sandbox):
     output = sync(config(sandbox))
-    assert {(it["stream"], it["messages"], it["pages"]) for it in output.records(LEDGER)} == {
+    assert {(row["stream"], row["messages"], row["pages"]) for row in output.records(LEDGER)} == {
         (stream, 0, 1) for stream in STREAMS
     }
 
@@ -79,10 +79,10 @@ def test_it_says_why_a_window_was_read(sandbox):
 
 
 def reasons(output):
-    rows = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
+    rows = [row for row in output.records(LEDGER) if row["stream"] == EDNA]
     return [
-        (it["reason"], *(msgspec.convert(it[name], type=type(END)) for name in ("windowFrom", "windowTo")))
-        for it in rows
+        (row["reason"], *(msgspec.convert(row[name], type=type(END)) for name in ("windowFrom", "windowTo")))
+        for row in rows
     ]
 
 
@@ -93,7 +93,7 @@ def test_rejected_messages_are_counted_beside_the_others(sandbox):
     )
     output = sync(config(sandbox))
     check_ledger(output)
-    (row,) = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
+    (row,) = [row for row in output.records(LEDGER) if row["stream"] == EDNA]
     assert (row["messages"], row["rejected"]) == (1, 1)
 
 
@@ -103,8 +103,8 @@ def test_of_a_run_that_fails_it_has_the_windows_that_were_read_whole(sandbox, li
     sandbox.journal.watch = lambda request: refuse_from(sandbox, request, offset=3_000)
     output = sync(config(sandbox, page_size=1000), catch=errors.append)
     assert len(errors) == 1
-    rows = [it for it in output.records(LEDGER) if it["stream"] == EDNA]
-    assert sum(it["messages"] for it in rows) == len(output.records(EDNA))
+    rows = [row for row in output.records(LEDGER) if row["stream"] == EDNA]
+    assert sum(row["messages"] for row in rows) == len(output.records(EDNA))
 
 
 def refuse_from(sandbox, request, offset):
@@ -123,14 +123,14 @@ def test_deselected_it_costs_nothing(sandbox):
     before = len(sandbox.requests)
     without = sync(config(sandbox), catalog=selecting(*STREAMS, REJECTED))
     assert with_it.records(LEDGER)
-    assert [it for it in without.messages if it.get("stream") == LEDGER] == []
+    assert [message for message in without.messages if message.get("stream") == LEDGER] == []
     assert LEDGER not in without.state["bookmarks"]
     assert len(sandbox.requests) == 2 * before
 
 
 def test_its_schema_comes_once_before_its_first_row(life_like):
-    messages = [it for it in sync(config(life_like)).messages if it.get("stream") == LEDGER]
-    assert [it["type"] for it in messages].count("SCHEMA") == 1
+    messages = [message for message in sync(config(life_like)).messages if message.get("stream") == LEDGER]
+    assert [message["type"] for message in messages].count("SCHEMA") == 1
     assert messages[0]["type"] == "SCHEMA"
 
 
@@ -141,4 +141,4 @@ def test_an_export_is_in_it_with_what_its_jobs_and_downloads_have_taken(sandbox,
     check_ledger(output)
     assert total(output, "messages") == len(sandbox.gateway["SMS"])
     assert total(output, "requests") == len(sandbox.requests)
-    assert {it["pages"] for it in output.records(LEDGER)} == {1}
+    assert {row["pages"] for row in output.records(LEDGER)} == {1}

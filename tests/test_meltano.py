@@ -18,7 +18,7 @@ from demo.postgres import warehouse  # noqa: E402
 from msghistory_sandbox.clock import Clock  # noqa: E402
 from msghistory_sandbox.server import Sandbox  # noqa: E402
 from tests.processes import COMMAND, environment  # noqa: E402
-from tests.support import END, END_MS, EXPORT, iso  # noqa: E402
+from tests.support import END, END_MS, EXPORT, ROOT, iso  # noqa: E402
 
 pytestmark = pytest.mark.pipeline
 MELTANO = Path(sys.executable).with_name("meltano")
@@ -44,7 +44,7 @@ class Project:
         loader.write_text(LOADER.format(python=sys.executable))
         loader.chmod(loader.stat().st_mode | stat.S_IXUSR)
         reader = yaml.YAML(typ="safe", pure=True)
-        project = reader.load(Path(__file__).parents[1] / "meltano.yml")
+        project = reader.load(ROOT / "meltano.yml")
         (extractor,) = project["plugins"]["extractors"]
         extractor["executable"] = str(COMMAND)
         del extractor["pip_url"], project["env"]
@@ -152,13 +152,13 @@ def test_without_select_no_export_is_queued(tmp_path):
 
 def test_the_readme_leads_from_an_empty_directory_to_rows_in_postgresql(tmp_path):
     """As pasted, but for the home directory, the date, the key and the database."""
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     block = readme.partition("## With Meltano\n")[2].partition("```console\n")[2].partition("```")[0]
     commands = block.replace("$ ", "", 1).replace("\n$ ", "\n")
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
     project.mkdir()
-    (home / "tap-msghistory").symlink_to(Path(__file__).parents[1])
+    (home / "tap-msghistory").symlink_to(ROOT)
     with serving(1) as sandbox, warehouse() as house:
         for written, meant in {
             "TAP_MSGHISTORY_START_DATE=2024-01-01": f"TAP_MSGHISTORY_START_DATE=2024-01-01\n"

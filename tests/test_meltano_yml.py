@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import ROOT
+
 yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pipeline")
 
 KINDS = {name: name for name in ("array", "boolean", "integer", "object", "string")} | {
@@ -19,7 +21,7 @@ KINDS = {name: name for name in ("array", "boolean", "integer", "object", "strin
 
 @pytest.fixture(scope="module")
 def extractor() -> dict[str, Any]:
-    project = yaml.YAML(typ="safe").load(Path("meltano.yml"))
+    project = yaml.YAML(typ="safe").load(ROOT / "meltano.yml")
     (extractor,) = project["plugins"]["extractors"]
     return dict(extractor)
 
@@ -45,13 +47,13 @@ def test_it_has_every_setting_as_the_tap_describes_it(extractor, about):
     settings = {setting.pop("name"): setting for setting in extractor["settings"]}
     assert settings == {
         name: {
-            "label": it["title"],
-            "kind": kind(name, it["type"]),
-            "description": it["description"],
+            "label": declared["title"],
+            "kind": kind(name, declared["type"]),
+            "description": declared["description"],
         }
-        | ({"sensitive": True} if it.get("secret") else {})
-        | ({"value": default(name, it)} if "default" in it else {})
-        for name, it in about["settings"]["properties"].items()
+        | ({"sensitive": True} if declared.get("secret") else {})
+        | ({"value": default(name, declared)} if "default" in declared else {})
+        for name, declared in about["settings"]["properties"].items()
     }
 
 

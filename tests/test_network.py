@@ -16,9 +16,9 @@ from msghistory_sandbox.server import Sandbox
 from tap_msghistory.errors import TapError
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.retries import MAX_ATTEMPTS
-from tests.processes import environment, error_rules, run, run_here
+from tests.processes import environment, error_lines, run, run_here
 from tests.sockets import Answering, Front, Proxy, read_request, serving
-from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth
+from tests.support import END_MS, ROOT, STREAMS, config, in_send_order, sync, truth
 
 EDNA = "edna_history"
 NOWHERE = "http://127.0.0.1:9"
@@ -178,7 +178,7 @@ SPOILS = [
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILS, ids=lambda it: it.__name__)
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda function: function.__name__)
 def test_an_answer_that_is_no_whole_http_is_asked_for_again_and_nothing_is_lost_or_doubled(small, spoil):
     front = Front(small.url, spoil, spoil)
     with serving(front) as port:
@@ -293,7 +293,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
     with serving(count, tls) as port:
         settings = behind(f"https://127.0.0.1:{port}", small, partner_gateway_api_key=None, concurrency=8)
         finished = run(settings, tmp_path)
-    (line,) = error_rules(finished.stderr)
+    (line,) = error_lines(finished.stderr)
     assert "certificate" in line
     assert finished.returncode == 1
     assert front.requests == []
@@ -337,11 +337,11 @@ def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-@pytest.mark.parametrize("path", ["nowhere.pem", "README.md"])
+@pytest.mark.parametrize("path", ["nowhere.pem", str(ROOT / "README.md")], ids=["missing", "text"])
 def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tmp_path, name, path):
     settings = behind("https://127.0.0.1:9", small, partner_gateway_api_key=None)
     finished = run_here(settings, tmp_path, env=environment(**{name: path}))
-    (line,) = error_rules(finished.stderr)
+    (line,) = error_lines(finished.stderr)
     assert path in line
     assert name in line
     assert finished.returncode == 1
@@ -380,10 +380,10 @@ def test_an_https_proxy_from_the_environment_is_used_and_sees_no_key(small, tls,
             monkeypatch.setenv(name, f"http://user:word@127.0.0.1:{proxy_port}")
             output = sync(behind("https://vendor.test", small))
     assert_all_arrive_once(small, output)
-    assert all(it.startswith(b"CONNECT vendor.test:443 ") for it in proxy.requests)
-    assert all(b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in it for it in proxy.requests)
-    assert not any(b"key" in it.lower() for it in proxy.requests)
-    assert not any(b"proxy-authorization" in it.lower() for it in front.requests)
+    assert all(request.startswith(b"CONNECT vendor.test:443 ") for request in proxy.requests)
+    assert all(b"Proxy-Authorization: Basic dXNlcjp3b3Jk" in request for request in proxy.requests)
+    assert not any(b"key" in request.lower() for request in proxy.requests)
+    assert not any(b"proxy-authorization" in request.lower() for request in front.requests)
 
 
 def test_no_proxy_from_the_environment_is_heeded(small, tls, trusted, monkeypatch):
@@ -418,4 +418,4 @@ def test_a_proxy_that_is_no_url_is_an_error_at_once(small, monkeypatch, caplog, 
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(TapError, match="proxy"):
         sync(behind("https://vendor.test", small))
-    assert not any("retrying in" in it.getMessage() for it in caplog.records)
+    assert not any("retrying in" in record.getMessage() for record in caplog.records)

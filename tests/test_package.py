@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ALL_STREAMS, EXPORT
+from tests.support import ALL_STREAMS, EXPORT, ROOT
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -18,7 +18,7 @@ UV = Path(sys.executable).with_name("uv")
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
     directory = tmp_path_factory.mktemp("dist")
-    subprocess.run([UV, "build", "--quiet", "--out-dir", directory], check=True)
+    subprocess.run([UV, "build", "--quiet", "--out-dir", directory], cwd=ROOT, check=True)
     return directory
 
 
@@ -34,7 +34,7 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
         check=True,
         capture_output=True,
     )
-    assert {it["stream"] for it in json.loads(found.stdout)["streams"]} == {*ALL_STREAMS} - {EXPORT}
+    assert {stream["stream"] for stream in json.loads(found.stdout)["streams"]} == {*ALL_STREAMS} - {EXPORT}
     sandbox = subprocess.run([python.with_name("tap-msghistory-sandbox")], capture_output=True, check=False)
     (line,) = sandbox.stderr.decode().splitlines()
     assert "extra 'sandbox'" in line

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from demo.report import completeness  # noqa: E402
 from msghistory_sandbox.clock import Clock  # noqa: E402
 from msghistory_sandbox.server import Sandbox  # noqa: E402
 from tap_msghistory.schemas import types_of  # noqa: E402
-from tests.support import END, END_MS, LEDGER, STREAMS, iso, truth  # noqa: E402
+from tests.support import END, END_MS, LEDGER, ROOT, STREAMS, iso, truth  # noqa: E402
 
 pytestmark = pytest.mark.pipeline
 
@@ -110,7 +109,8 @@ def test_the_second_sync_adds_the_new_and_updates_the_revisited(walk, stream):
 def test_statuses_have_changed_between_the_syncs(walk):
     first, second = walk.loaded
     changed = {
-        stream: [key for key, it in first[stream].items() if it != second[stream][key]] for stream in STREAMS
+        stream: [key for key, record in first[stream].items() if record != second[stream][key]]
+        for stream in STREAMS
     }
     assert changed["edna_history"]
     assert changed["partner_gateway_history_sms"]
@@ -137,9 +137,9 @@ def test_a_table_has_the_schemas_columns_and_types(walk, stream):
         SELECT column_name, data_type FROM information_schema.columns
         WHERE table_schema = current_schema() AND table_name = {}
     """)
-    schema = json.loads(Path("schemas", f"{KINDS[stream]}.json").read_text())
+    schema = json.loads((ROOT / "schemas" / f"{KINDS[stream]}.json").read_text())
     assert dict(walk.warehouse.query(question.format(sql.Literal(stream)))) == {
-        name: column_type(it) for name, it in schema["properties"].items()
+        name: column_type(declared) for name, declared in schema["properties"].items()
     }
 
 
@@ -162,7 +162,7 @@ def test_by_the_ledger_nothing_is_missing_and_all_was_read_up_to_the_last_run(wa
     missing, never_read, in_doubt, in_future, read_to, _ = asked(walk.warehouse)
     assert missing == never_read == in_doubt == in_future == []
     end = END.replace(tzinfo=None)
-    assert [(stream, until) for stream, until, _ in read_to] == [(it, end) for it in sorted(STREAMS)]
+    assert [(stream, until) for stream, until, _ in read_to] == [(stream, end) for stream in sorted(STREAMS)]
 
 
 def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
@@ -284,8 +284,8 @@ def test_open_statuses_are_counted_by_age(walk):
     for stream in STREAMS:
         counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
         assert counted == sum(
-            it["deliveryStatus"] in open_ and it["direction"] != "IN"
-            for it in walk.loaded[1][stream].values()
+            record["deliveryStatus"] in open_ and record["direction"] != "IN"
+            for record in walk.loaded[1][stream].values()
         )
     assert all(sum(row[2:-1]) == 0 for row in rows)  # all were sent in 2024
 

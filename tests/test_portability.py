@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 import pytest
 
-from tests.processes import error_rules, run_here
+from tests.processes import error_lines, run_here
 from tests.support import EXPORT, REJECTED, config, selecting, sync
 from tests.vendors import END, Vendor, edna_row
 
@@ -32,7 +32,9 @@ def server():
 
 
 def schemas(output):
-    return {it["stream"]: it["schema"] for it in output.messages if it["type"] == "SCHEMA"}
+    return {
+        message["stream"]: message["schema"] for message in output.messages if message["type"] == "SCHEMA"
+    }
 
 
 def nodes(schema):
@@ -118,7 +120,7 @@ def test_flattening_keeps_unknown_fields(server):
 def test_an_empty_salt_is_refused(server, tmp_path):
     maps = {EDNA: {"address": "sha256(config['salt'] + address) if address else None"}}
     ended = run_here(server.settings(stream_maps=maps, stream_map_config={"salt": ""}), tmp_path)
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert "stream_map_config" in line
     assert (ended.stdout, ended.returncode, server.requests) == ("", 1, [])
 

@@ -76,7 +76,7 @@ def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
     caplog.set_level(logging.INFO)
     waits = iter([False, False, True])
     beat(half_way, lambda: next(waits))
-    assert [it.getMessage() for it in caplog.records] == [half_way.describe()] * 2
+    assert [record.getMessage() for record in caplog.records] == [half_way.describe()] * 2
     assert HEARTBEAT_SECONDS <= 30
 
 
@@ -165,15 +165,15 @@ def test_a_plan_names_stretches_and_reasons_and_emits_nothing(life_like, tmp_pat
     finished, rows = plan(settings, tmp_path, state=state)
     assert finished.returncode == 0
     assert '"type"' not in finished.stdout
-    edna = [(it["why"], it["after"], it["up to"]) for it in rows if it["stream"] == "edna_history"]
+    edna = [(row["why"], row["after"], row["up to"]) for row in rows if row["stream"] == "edna_history"]
     assert edna == [
         ("revisit", iso(END - 26 * HOUR), iso(END - 24 * HOUR)),
         ("new", iso(END - 2 * HOUR), iso(END)),
     ]
-    assert all(it["requests"].startswith("about ") and it["time"].startswith("about ") for it in rows)
+    assert all(row["requests"].startswith("about ") and row["time"].startswith("about ") for row in rows)
     asked = life_like.requests[before:]
     assert len(asked) <= 6 * len(STREAMS)
-    assert all(int(it.params["limit"]) <= 10 for it in asked)
+    assert all(int(request.params["limit"]) <= 10 for request in asked)
     assert f"Estimated from {len(asked)} small requests" in finished.stdout
 
 
@@ -200,7 +200,7 @@ def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
     settings = config(sandbox, partner_gateway_export=True)
     finished = run(settings, tmp_path, more=("--plan", "--catalog", str(catalog)))
     _, *stretches, total = finished.stdout.split("\n\n")[0].splitlines()
-    assert all(it.startswith(EXPORT) and it.endswith("unknown") for it in stretches)
+    assert all(line.startswith(EXPORT) and line.endswith("unknown") for line in stretches)
     assert total.startswith("all that is known")
     assert sandbox.requests == []
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -17,7 +16,7 @@ import yaml
 
 from msghistory_sandbox.history import Message
 from tests.processes import run_here
-from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, LEDGER, REJECTED, STREAMS, config, sync
+from tests.support import CHANNELS, END_MS, GATEWAY_STREAMS, LEDGER, REJECTED, ROOT, STREAMS, config, sync
 
 HEADING = "Hashing addresses, dropping texts"
 PEPPER = "pepper"
@@ -29,7 +28,7 @@ SCHEMAS |= {REJECTED: "rejected_message", LEDGER: "sync_window"}
 @pytest.fixture(scope="module")
 def recipe():
     """Return the settings that the documentation shows, with a salt."""
-    page = Path("docs/privacy.md").read_text()
+    page = (ROOT / "docs" / "privacy.md").read_text()
     (section,) = re.findall(rf"^## {HEADING}\n(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL)
     (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     settings = yaml.safe_load(block)["config"]
@@ -70,16 +69,18 @@ def test_addresses_are_hashed_and_texts_are_gone_and_keys_are_there(personal, re
     hashed = hashlib.sha256(f"{PEPPER}{PHONE}".encode()).hexdigest()
     for stream in STREAMS:
         address = "address" if stream == "edna_history" else "destination"
-        found = {str(it["messageId"]): it[address] for it in output.records(stream)}
+        found = {str(record["messageId"]): record[address] for record in output.records(stream)}
         assert found == {"0": hashed, "1": hashed, "2": None, "3": None}
     rejected = output.records(REJECTED)
-    assert len({it["rejectionId"] for it in rejected}) == len(STREAMS)
-    assert all(it["reason"] for it in rejected)
+    assert len({message["rejectionId"] for message in rejected}) == len(STREAMS)
+    assert all(message["reason"] for message in rejected)
 
 
 def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_column(personal, recipe):
     output = sync(config(personal, **recipe))
-    schemas = {it["stream"]: it["schema"] for it in output.messages if it["type"] == "SCHEMA"}
+    schemas = {
+        message["stream"]: message["schema"] for message in output.messages if message["type"] == "SCHEMA"
+    }
     assert schemas.keys() == {*STREAMS, REJECTED, LEDGER}
     for stream, schema in schemas.items():
         assert not {"content", "comment", "body", "extraFields", "message"} & schema["properties"].keys()
@@ -90,9 +91,11 @@ def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_colu
 
 def test_every_column_that_holds_personal_data_is_in_it(recipe):
     for stream, name in SCHEMAS.items():
-        (maps,) = (it for pattern, it in recipe["stream_maps"].items() if fnmatch(stream, pattern))
-        properties = json.loads(Path("schemas", f"{name}.json").read_text())["properties"]
-        personal = {name for name, it in properties.items() if "Personal data" in it["description"]}
+        (maps,) = (mapping for pattern, mapping in recipe["stream_maps"].items() if fnmatch(stream, pattern))
+        properties = json.loads((ROOT / "schemas" / f"{name}.json").read_text())["properties"]
+        personal = {
+            name for name, declared in properties.items() if "Personal data" in declared["description"]
+        }
         assert personal | ({"extraFields"} & properties.keys()) <= maps.keys()
 
 

@@ -33,7 +33,9 @@ def test_a_refused_revisit_is_skipped_and_new_messages_arrive(make, caplog):
         state = {"bookmarks": {stream: {"replication_key_value": begin, "as_of": begin}}}
         catalog = selecting(stream, LEDGER)
         output = sync(settings(server, make, revisit_after=["P1D", "P30D"]), state=state, catalog=catalog)
-    rows = {it["reason"]: it for it in output.records(LEDGER) if it["stream"] == stream and it["refused"]}
+    rows = {
+        row["reason"]: row for row in output.records(LEDGER) if row["stream"] == stream and row["refused"]
+    }
     assert rows.keys() == {"revisit"}
     assert rows["revisit"]["confirmed"] is False
     assert output.bookmark(stream)["replication_key_value"].startswith("2024-11-03T12:00")

@@ -7,14 +7,13 @@ import json
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.processes import COMMAND, environment
-from tests.support import REJECTED, config
+from tests.support import REJECTED, ROOT, config
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "examples" / "sync.sh"
+SCRIPT = ROOT / "docs" / "examples" / "sync.sh"
 #: Appends record lines to a file and prints states. An argument makes it fail, or cut its last line off.
 TARGET = """
 import json, sys
@@ -100,7 +99,7 @@ def test_a_second_sync_does_not_overlap_the_first(directory, sandbox):
 
 
 def test_the_readmes_recipe_works_on_the_first_run_as_pasted(directory, sandbox):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     block = readme.partition("## With plain Singer\n")[2].partition("```console\n")[2].partition("```")[0]
     lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
     recipe = "\n".join(line for line in lines if "state" in line or "pipefail" in line)

@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFI
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from tap_msghistory.config.settings import SETTINGS
-from tests.processes import environment, error_rules, run, run_here
+from tests.processes import environment, error_lines, run, run_here
 from tests.sockets import Answering, Front, serving
 from tests.support import CHANNELS, END_MS, STREAMS, config
 
@@ -96,7 +96,7 @@ def sync(settings, tmp_path, *, command=run_here, env=None, **options):
 
 
 def assert_failed_in_one_line(finished):
-    (line,) = error_rules(finished.stderr)
+    (line,) = error_lines(finished.stderr)
     assert finished.returncode == 1
     return line
 
@@ -251,7 +251,7 @@ def all_settings():
 def test_settings_of_wrong_types(tmp_path, kind):
     settings = dict.fromkeys(all_settings(), json.loads(kind))
     finished = sync(settings, tmp_path)
-    lines = error_rules(finished.stderr)
+    lines = error_lines(finished.stderr)
     assert len(lines) > 5
     assert all("Setting " in line for line in lines)
 
@@ -260,12 +260,12 @@ def test_settings_of_wrong_types(tmp_path, kind):
 def test_settings_of_wrong_types_from_the_environment(tmp_path, kind):
     env = {
         f"TAP_MSGHISTORY_{name.upper()}": kind
-        for name, it in all_settings().items()
-        if name != "start_date" and "object" not in it["type"]
+        for name, setting in all_settings().items()
+        if name != "start_date" and "object" not in setting["type"]
     }
     finished = sync({"start_date": "2024-01-01"}, tmp_path, env=env, more=("--config", "ENV"))
     assert finished.returncode == 1
-    assert all("Setting " in line for line in error_rules(finished.stderr))
+    assert all("Setting " in line for line in error_lines(finished.stderr))
 
 
 @pytest.mark.parametrize("content", [*KINDS[:3], '{"edna_api_key": "CANARY-key"', "\x00CANARY"])
@@ -286,7 +286,7 @@ STATES = [
     *KINDS[:3],
     "{CANARY",
     *(f'{{"bookmarks": {kind}}}' for kind in [*KINDS[:4], "null"]),
-    *(f'{{"bookmarks": {{"edna_history": {it}}}}}' for it in BOOKMARKS),
+    *(f'{{"bookmarks": {{"edna_history": {bookmark}}}}}' for bookmark in BOOKMARKS),
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,7 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_msghistory.config import validation as checks
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.tap import TapMessageHistory
-from tests.support import LEDGER, REJECTED
+from tests.support import LEDGER, REJECTED, ROOT
 
 GOOD = {"start_date": "2024-01-01", "edna_api_key": "key"}
 SECRET = "CANARY-7f3"
@@ -138,9 +137,9 @@ def test_environment_variables_are_settings(monkeypatch):
 
 def test_what_may_be_a_mistake_is_warned_of(caplog):
     TapMessageHistory(config={**GOOD, "page_sise": 5, "edna_channel_types": ["SMS", "PIGEON"]})
-    warnings = [it.getMessage() for it in caplog.records if it.levelname == "WARNING"]
-    assert any("page_sise" in it and "page_size" in it for it in warnings)
-    assert any("PIGEON" in it for it in warnings)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("page_sise" in warning and "page_size" in warning for warning in warnings)
+    assert any("PIGEON" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +166,8 @@ def test_every_setting_is_described():
 
 
 def test_every_setting_is_in_meltano_yml():
-    (extractor,) = yaml.safe_load(Path("meltano.yml").read_text())["plugins"]["extractors"]
-    declared = {it["name"]: it for it in extractor["settings"]}
+    (extractor,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
+    declared = {setting["name"]: setting for setting in extractor["settings"]}
     for name, declaration in SETTINGS["properties"].items():
         assert declared[name]["description"] == declaration["description"], name
         assert bool(declared[name].get("sensitive")) == bool(declaration.get("secret")), name

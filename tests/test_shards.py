@@ -66,7 +66,9 @@ def run_shard(project, sandbox, state_id, start, end):
     """Run one shard through Meltano; return the identifiers that were loaded."""
     lines = project / f"{state_id}.jsonl"
     lines.unlink(missing_ok=True)
-    kept = {name: it for name, it in environment().items() if not name.startswith(("MELTANO_", "PYTHON"))}
+    kept = {
+        name: value for name, value in environment().items() if not name.startswith(("MELTANO_", "PYTHON"))
+    }
     variables = {
         "LINES": str(lines),
         "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",

@@ -21,7 +21,7 @@ from demo.spark_session import spark_session
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
 from tests.processes import environment
-from tests.support import END, END_MS, Message, config, in_send_order, iso, sent_at, sync, truth
+from tests.support import END, END_MS, ROOT, Message, config, in_send_order, iso, replication_key, sync, truth
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
 
@@ -40,19 +40,19 @@ def as_records(messages: DataFrame):
     """Rows as the tap would emit them."""
     rows = messages.select(to_json(struct("*"), {"ignoreNullFields": "false"}).alias("json")).collect()
     records = [json.loads(row.json) for row in rows]
-    return [it | {"extraFields": json.loads(it["extraFields"] or "null")} for it in records]
+    return [record | {"extraFields": json.loads(record["extraFields"] or "null")} for record in records]
 
 
 def test_parquet_has_what_the_tap_emits(spark, large, tmp_path):
     read(spark, large, num_partitions=4).write.parquet(str(tmp_path / "messages"))
     written = spark.read.parquet(str(tmp_path / "messages"))
-    assert dict(written.dtypes)[sent_at(EDNA)] == "timestamp"
+    assert dict(written.dtypes)[replication_key(EDNA)] == "timestamp"
     assert len([*(tmp_path / "messages").glob("*.parquet")]) > 1
     assert in_send_order(EDNA, as_records(written)) == sync(config(large)).records(EDNA)
 
 
 def test_columns_say_what_they_are_and_which_are_never_null(spark, life_like):
-    fields = {it.name: it for it in read(spark, life_like, SMS).schema}
+    fields = {field.name: field for field in read(spark, life_like, SMS).schema}
     assert not fields["messageId"].nullable
     assert not fields["sendDate"].nullable
     assert fields["deliveryDate"].nullable
@@ -60,7 +60,7 @@ def test_columns_say_what_they_are_and_which_are_never_null(spark, life_like):
     with_rejected = read(spark, life_like, SMS, rejected="column")
     assert [*with_rejected.schema][-1].name == "rejected"
     with pytest.raises(ValueError, match="rejected messages elsewhere first"):
-        keep_latest(Path("nowhere"), sent_at(SMS))(with_rejected, 0)
+        keep_latest(Path("nowhere"), replication_key(SMS))(with_rejected, 0)
 
 
 def test_a_few_rows_are_enough_if_no_more_are_asked_for(spark, life_like):
@@ -78,14 +78,14 @@ def test_a_streaming_query_keeps_the_latest_version_of_every_message(spark, tmp_
             sandbox.clock = Clock(int(moment.timestamp() * 1000), frozen=True)
             settings = config(sandbox, end_date=iso(moment))
             source = spark.readStream.format("msghistory").options(**settings, stream=EDNA).load()
-            query = source.writeStream.foreachBatch(keep_latest(latest, sent_at(EDNA))).trigger(
+            query = source.writeStream.foreachBatch(keep_latest(latest, replication_key(EDNA))).trigger(
                 availableNow=True
             )
             query.option("checkpointLocation", str(tmp_path / "checkpoint")).start().awaitTermination()
             output = sync(settings, state=state)
             state = output.state
-            warehouse |= {it["messageId"]: it for it in output.records(EDNA)}
-        assert warehouse.keys() == {it["messageId"] for it in truth(sandbox, EDNA)}
+            warehouse |= {record["messageId"]: record for record in output.records(EDNA)}
+        assert warehouse.keys() == {record["messageId"] for record in truth(sandbox, EDNA)}
     kept = as_records(spark.read.parquet(str(latest)).drop("day"))
     assert in_send_order(EDNA, kept) == in_send_order(EDNA, [*warehouse.values()])
 
@@ -151,7 +151,7 @@ def test_credentials_and_addresses_are_in_no_plan_log_event_or_checkpoint(sandbo
     key, password, phone = "K9XQ7", "P9XQ7", "35000777333"
     sandbox.edna_options.key = key
     options = {
-        **{name: it for name, it in config(sandbox).items() if name != "partner_gateway_api_key"},
+        **{name: value for name, value in config(sandbox).items() if name != "partner_gateway_api_key"},
         "stream": EDNA,
         "accounts": [{"name": "north", "edna_api_key": key}],
         "edna_api_key": key,
@@ -163,17 +163,21 @@ def test_credentials_and_addresses_are_in_no_plan_log_event_or_checkpoint(sandbo
     }
     script = subprocess.run(
         [sys.executable, "-c", LEAKS, tmp_path, json.dumps(options)],
-        env=environment(PYTHONPATH=str(Path.cwd())),
+        env=environment(PYTHONPATH=str(ROOT)),
         check=False,
         capture_output=True,
         text=True,
     )
     assert script.returncode == 0, script.stderr[-3_000:]
     assert "redacted" in script.stdout
-    events = [it for it in (tmp_path / "events").rglob("*") if it.is_file()]
-    assert any("SparkListenerSQLExecutionStart" in it.read_text() for it in events)
-    written = [it for it in tmp_path.rglob("*") if it.is_file()]
-    for text in (script.stdout, script.stderr, *(it.read_bytes().decode(errors="replace") for it in written)):
+    events = [path for path in (tmp_path / "events").rglob("*") if path.is_file()]
+    assert any("SparkListenerSQLExecutionStart" in path.read_text() for path in events)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for text in (
+        script.stdout,
+        script.stderr,
+        *(path.read_bytes().decode(errors="replace") for path in written),
+    ):
         for secret in (key, password, "U9XQ7", phone):
             assert secret not in text
 

@@ -28,7 +28,18 @@ from tap_msghistory.spark.source import (
     MessageHistoryStreamReader,
     Offset,
 )
-from tests.support import END, END_MS, EXPORT, STREAMS, config, in_send_order, iso, sent_at, sync, truth
+from tests.support import (
+    END,
+    END_MS,
+    EXPORT,
+    STREAMS,
+    config,
+    in_send_order,
+    iso,
+    replication_key,
+    sync,
+    truth,
+)
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
 DAY_MS = 86_400_000
@@ -59,7 +70,7 @@ def stream_reader(given_options) -> MessageHistoryStreamReader:
 
 def rows(reader, partitions):
     """What tasks yield, each of which has a reader of its own."""
-    parts = [_task(pickle.dumps((reader, it))) for it in partitions]
+    parts = [_task(pickle.dumps((reader, partition))) for partition in partitions]
     return [row for part in parts for batch in part for row in batch.to_pylist()]
 
 
@@ -70,7 +81,7 @@ def _task(pickled):
 
 def as_record(row):
     """A row as the tap would emit it."""
-    record = {name: iso(it) if hasattr(it, "astimezone") else it for name, it in row.items()}
+    record = {name: iso(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
     record["extraFields"] = record["extraFields"] and json.loads(record["extraFields"])
     return record
 
@@ -137,7 +148,7 @@ def test_messages_at_the_instants_at_which_partitions_meet_come_once(sandbox, ex
     given_options = options(sandbox, num_partitions=4, start_date=iso(END - timedelta(days=64)))
     reader = batch_reader(given_options)
     partitions = reader.partitions()
-    assert [it.shares_start_boundary for it in partitions] == [False, True, True, True]
+    assert [partition.shares_start_boundary for partition in partitions] == [False, True, True, True]
     ids = [row["messageId"] for row in rows(reader, partitions)]
     assert len(ids) == len({*ids}) == len(sandbox.edna)
 
@@ -171,7 +182,7 @@ def test_partitions_hold_what_is_planned_once_and_in_order_whatever_is_estimated
     assert all(groups)
     assert (cut[0].start, cut[-1].end) == (windows[0].start, windows[-1].end)
     assert all(earlier.end == later.start for earlier, later in pairwise(cut))
-    assert {it.start for it in windows} <= {it.start for it in cut}
+    assert {window.start for window in windows} <= {window.start for window in cut}
 
 
 @given(st.integers(1, 20), st.integers(CAPACITY, 10**8))
@@ -192,7 +203,7 @@ def test_a_burst_is_found_and_shared(sandbox):
     sandbox.edna.add(*(at(number, sent_ms=END_MS - 40 * DAY_MS + number * 60) for number in range(60_000)))
     partitions = batch_reader(options(sandbox, num_partitions=4)).partitions()
     reader = batch_reader(options(sandbox, num_partitions=4))
-    sizes = [len(rows(reader, [it])) for it in partitions]
+    sizes = [len(rows(reader, [partition])) for partition in partitions]
     assert sum(sizes) == 60_000
     assert max(sizes) < 30_000
 
@@ -222,19 +233,22 @@ def test_a_rejected_message_fails_the_read_by_default_and_says_what_to_set(with_
 
 def test_rejected_messages_are_whole_in_a_column_if_asked_for(with_odd_messages):
     read = read_all(options(with_odd_messages, rejected="column"))
-    assert sorted(it["messageId"] for it in read if not it["rejected"]) == [1, 4]
-    rejected = [json.loads(it["rejected"]) for it in read if it["rejected"]]
-    assert {it["reason"] for it in rejected} == {"no readable messageId", "no readable sentOrReceivedAt"}
-    assert {it["message"]["sentOrReceivedAt"] for it in rejected} >= {"yesterday"}
+    assert sorted(row["messageId"] for row in read if not row["rejected"]) == [1, 4]
+    rejected = [json.loads(row["rejected"]) for row in read if row["rejected"]]
+    assert {message["reason"] for message in rejected} == {
+        "no readable messageId",
+        "no readable sentOrReceivedAt",
+    }
+    assert {message["message"]["sentOrReceivedAt"] for message in rejected} >= {"yesterday"}
     assert rejected_rows(read) == [{"rejected"}] * 2
     assert all(
-        value is None for it in read if it["rejected"] for name, value in it.items() if name != "rejected"
+        value is None for row in read if row["rejected"] for name, value in row.items() if name != "rejected"
     )
 
 
 def rejected_rows(read):
     """The columns that rejected messages have a value in."""
-    return [{name for name, value in it.items() if value is not None} for it in read if it["rejected"]]
+    return [{name for name, value in row.items() if value is not None} for row in read if row["rejected"]]
 
 
 def test_numbers_and_unknown_fields_arrive_whatever_they_are(sandbox):
@@ -261,9 +275,9 @@ def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like,
     ]
     read = read_all(options(life_like, accounts=accounts, num_partitions=2))
     assert next(iter(read[0])) == "account"
-    of = {name: [it for it in read if it["account"] == name] for name in ("north", "south")}
+    of = {name: [row for row in read if row["account"] == name] for name in ("north", "south")}
     assert len(of["north"]) == len(truth(life_like, EDNA))
-    assert sorted(it["messageId"] for it in of["south"]) == [1, 2]
+    assert sorted(row["messageId"] for row in of["south"]) == [1, 2]
     assert len(read) == len(of["north"]) + 2
 
 
@@ -285,7 +299,7 @@ def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
     same = [{"name": name, "partner_gateway_api_key": name} for name in "abc"]  # the other vendor's
     other = {"name": "d", "edna_api_key": "other"}
     cut = batch_reader(options(sandbox, accounts=[*same, other])).partitions()
-    assert [it.shared_by for it in cut] == [3, 3, 3, 1]
+    assert [partition.shared_by for partition in cut] == [3, 3, 3, 1]
     assert b"other" not in pickle.dumps(cut)
 
 
@@ -296,7 +310,7 @@ def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox
     accounts = [{"name": "a"}, {"name": "b", "edna_api_key": "another"}, {"name": "c", **url}]
     limit = {"partner_gateway_requests_per_second": 5}
     reader = batch_reader(options(sandbox, SMS, accounts=accounts, num_partitions=20, **limit))
-    assert [it.shared_by for it in reader.partitions()] == [3] * 3
+    assert [partition.shared_by for partition in reader.partitions()] == [3] * 3
     limit = {"partner_gateway_requests_per_second": 2}
     with pytest.raises(TapError, match="3 accounts share a credential, whose limit cannot be divided"):
         batch_reader(options(sandbox, SMS, accounts=accounts, **limit)).partitions()
@@ -327,14 +341,17 @@ def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
     given_options = options(sandbox, SMS, num_partitions=2, partner_gateway_requests_per_second=20)
     reader = batch_reader(given_options)
     partitions = reader.partitions()
-    assert [it.shared_by for it in partitions] == [2, 2]
+    assert [partition.shared_by for partition in partitions] == [2, 2]
     read: list[dict[str, Any]] = []
-    threads = [Thread(target=lambda it=it: read.extend(rows(reader, [it]))) for it in partitions]
+    threads = [
+        Thread(target=lambda partition=partition: read.extend(rows(reader, [partition])))
+        for partition in partitions
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({it["messageId"] for it in read}) == len(read) == 24_000
+    assert len({row["messageId"] for row in read}) == len(read) == 24_000
     assert sandbox.journal.by_status["429"] == 0
 
 
@@ -366,7 +383,7 @@ def test_a_backfill_goes_by_spans_if_asked_and_each_message_comes_once(life_like
         offset, batches = end, batches + 1
     assert batches == 5  # of 90 days
     # The millisecond at which a batch ends comes again with the next.
-    assert {it["messageId"] for it in read} == {it["messageId"] for it in truth(life_like, EDNA)}
+    assert {row["messageId"] for row in read} == {record["messageId"] for record in truth(life_like, EDNA)}
     assert len(read) <= len(truth(life_like, EDNA)) + batches
 
 
@@ -451,7 +468,7 @@ def test_a_stream_needs_a_credential_of_its_vendor(sandbox):
 
 def test_settings_that_are_lists_are_read_as_spark_hands_them_over(life_like):
     given_options = options(life_like, edna_channel_types=["SMS"], edna_traffic_types='["AD", "SERVICE"]')
-    assert {it["channelType"] for it in read_all(given_options)} == {"SMS"}
+    assert {row["channelType"] for row in read_all(given_options)} == {"SMS"}
 
 
 def test_columns_of_ones_own_are_refused(sandbox):
@@ -462,14 +479,21 @@ def test_columns_of_ones_own_are_refused(sandbox):
 
 def test_send_times_are_utc(life_like):
     row = read_all(options(life_like))[0]
-    assert row[sent_at(EDNA)].astimezone(timezone.utc) <= END
+    assert row[replication_key(EDNA)].astimezone(timezone.utc) <= END
 
 
-def test_an_unforeseen_error_shows_its_place_and_nothing_of_a_message(sandbox, monkeypatch):
-    sandbox.edna.add(at(1))
+class BrokenWindows(list[Window]):
+    """Windows that cannot be iterated, for an error that quotes a message."""
+
+    def __iter__(self):
+        raise ValueError("35000777333 text")
+
+
+def test_an_unexpected_error_shows_its_location_but_no_message(sandbox):
     reader = batch_reader(options(sandbox))
-    partitions = reader.partitions()
-    monkeypatch.setattr("tap_msghistory.spark.columns.Columns.to_arrow", lambda *_: int("35000777333 text"))
+    partition = HistoryPartition(
+        0, BrokenWindows([Window(END, END, Reason.NEW)]), shares_start_boundary=False
+    )
     with pytest.raises(TapError, match=r"^Unexpected ValueError in \w+\.py, line \d+$") as error:
-        [*reader.read(partitions[0])]
+        [*reader.read(partition)]
     assert error.value.__suppress_context__

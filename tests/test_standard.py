@@ -44,15 +44,19 @@ def output(life_like):
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_keys_are_unique(output, stream):
-    ids = Counter(it["messageId"] for it in output.records(stream))
+    ids = Counter(record["messageId"] for record in output.records(stream))
     assert ids.most_common(1)[0][1] == 1
 
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_every_record_is_valid_by_the_schema_that_was_emitted_before_it(output, stream):
-    types = [it["type"] for it in output.messages if it.get("stream") == stream]
+    types = [message["type"] for message in output.messages if message.get("stream") == stream]
     assert types[0] == "SCHEMA"
-    (schema,) = (it["schema"] for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == stream)
+    (schema,) = (
+        message["schema"]
+        for message in output.messages
+        if message["type"] == "SCHEMA" and message["stream"] == stream
+    )
     validator = jsonschema.Draft202012Validator(
         schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tap_msghistory.errors import TapError
-from tests.processes import environment, error_rules, run_here
+from tests.processes import environment, error_lines, run_here
 from tests.support import sync
 from tests.vendors import END, Vendor, edna_row, spread
 
@@ -36,7 +36,9 @@ def test_a_time_without_an_offset_means_utc_on_every_machine(server, tmp_path, z
     assert ended.returncode == 0, ended.stderr
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
     sent = [
-        it["record"]["sentOrReceivedAt"] for it in messages if it.get("stream") == EDNA and "record" in it
+        message["record"]["sentOrReceivedAt"]
+        for message in messages
+        if message.get("stream") == EDNA and "record" in message
     ]
     assert (len(sent), min(sent)) == (12, "2024-11-03T06:29:59.000Z")
 
@@ -71,7 +73,7 @@ def test_a_bookmark_that_cannot_be_read_is_refused_and_nothing_is_requested(serv
 @pytest.mark.parametrize("bookmarks", [[], {EDNA: READ_TO}, {EDNA: None}, "none"])
 def test_a_state_of_another_shape_is_one_line(server, tmp_path, bookmarks):
     ended = run_here(server.settings(), tmp_path, state={"bookmarks": bookmarks})
-    (line,) = error_rules(ended.stderr)
+    (line,) = error_lines(ended.stderr)
     assert "state" in line
     assert ended.returncode == 1
     assert server.requests == []

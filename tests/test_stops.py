@@ -17,7 +17,7 @@ from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from msghistory_sandbox.options import GatewayOptions
 from msghistory_sandbox.server import Sandbox
-from tests.processes import POLL_SCHEDULE, environment, error_rules, read_until, run, running, whole_lines
+from tests.processes import TIMEOUT_SECONDS, environment, error_lines, read_until, run, running, whole_lines
 from tests.sockets import read_request, serving
 from tests.support import END, END_MS, GATEWAY_STREAMS, LEDGER, STREAMS, config, iso, sync, truth
 
@@ -56,12 +56,12 @@ class Warehouse:
 
 
 def everything(sandbox):
-    return {(stream, it["messageId"]): it for stream in STREAMS for it in truth(sandbox, stream)}
+    return {(stream, record["messageId"]): record for stream in STREAMS for record in truth(sandbox, stream)}
 
 
 def states(messages):
     """Where the STATE lines are."""
-    return [at for at, it in enumerate(messages) if it["type"] == "STATE"]
+    return [at for at, message in enumerate(messages) if message["type"] == "STATE"]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_wind
             finished = process.wait() == 0
         if not finished:
             assert process.returncode == (-signum if signum == signal.SIGKILL else 128 + signum)
-            assert len(error_rules(log.read_text())) == (signum != signal.SIGKILL)
+            assert len(error_lines(log.read_text())) == (signum != signal.SIGKILL)
         warehouse.take(whole_lines(printed))
     assert stops >= 2
     assert warehouse.rows == everything(years)
@@ -213,13 +213,15 @@ def limited_for_long(sandbox):
     return config(sandbox, max_retry_seconds=3600)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda signum: signum.name
+)
 def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(sandbox, tmp_path, signum):
     with running(limited_for_long(sandbox), tmp_path) as process:
         read_until(process.stderr, "retrying in")
         process.send_signal(signum)
         stdout, stderr = process.communicate()
-    (line,) = error_rules(stderr.decode())
+    (line,) = error_lines(stderr.decode())
     assert signum.name in line
     assert process.returncode == 128 + signum
     assert stdout.endswith(b"\n")
@@ -257,7 +259,7 @@ def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandb
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
-    (line,) = error_rules(stderr)
+    (line,) = error_lines(stderr)
     assert "closed" in line
 
 
@@ -270,7 +272,7 @@ def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
-    (line,) = error_rules(stderr)
+    (line,) = error_lines(stderr)
     assert "closed" in line
 
 
@@ -298,7 +300,7 @@ def test_a_stdout_that_does_not_block_gets_every_line(life_like, tmp_path, unbuf
 def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
     with Path("/dev/full").open("wb") as full:
         finished = run(from_the_start(years), tmp_path, stdout=full)
-    (line,) = error_rules(finished.stderr)
+    (line,) = error_lines(finished.stderr)
     assert "Writing to stdout failed" in line
     assert finished.returncode == 1
 
@@ -308,7 +310,7 @@ def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
     with path.open("wb") as lines:
         # In units of 512 bytes; the file ends where the disk does, within a line.
         finished = run(from_the_start(years), tmp_path, stdout=lines, through=limit_of_file_size(301))
-    (line,) = error_rules(finished.stderr)
+    (line,) = error_lines(finished.stderr)
     assert "Writing to stdout failed" in line
     assert finished.returncode == 1
     printed = path.read_bytes()
@@ -337,9 +339,9 @@ def test_a_stopped_check_says_nothing_of_a_next_run(tmp_path, option):
         settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
         settings["edna_base_url"] = f"http://127.0.0.1:{port}"
         with running(settings, tmp_path, more=(option,)) as process:
-            assert asked.wait(POLL_SCHEDULE)
+            assert asked.wait(TIMEOUT_SECONDS)
             process.terminate()
             _, stderr = process.communicate()
-    (line,) = error_rules(stderr.decode())
+    (line,) = error_lines(stderr.decode())
     assert line.endswith("Stopped by SIGTERM")
     assert process.returncode == 128 + signal.SIGTERM

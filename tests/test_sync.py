@@ -17,7 +17,7 @@ from tests.support import (
     config,
     in_send_order,
     iso,
-    sent_at,
+    replication_key,
     sync,
     truth,
 )
@@ -40,7 +40,7 @@ def test_a_first_run_brings_every_message_once_in_send_order(life_like, first_ru
 @pytest.mark.parametrize("stream", STREAMS)
 def test_state_is_the_end_of_what_was_read_and_the_moment_as_of_which(first_run, stream):
     assert first_run.bookmark(stream) == {
-        "replication_key": sent_at(stream),
+        "replication_key": replication_key(stream),
         "replication_key_value": iso(END),
         "as_of": iso(END),
         "read_from": iso(END - timedelta(days=90)),
@@ -50,7 +50,7 @@ def test_state_is_the_end_of_what_was_read_and_the_moment_as_of_which(first_run,
 def test_a_rerun_with_nothing_new_asks_for_nothing_and_emits_nothing(life_like, first_run):
     asked = len(life_like.journal.requests)
     output = sync(config(life_like), state=first_run.state)
-    assert [it["type"] for it in output.messages if it["type"] == "RECORD"] == []
+    assert [message["type"] for message in output.messages if message["type"] == "RECORD"] == []
     assert len(life_like.journal.requests) == asked
     assert output.state == first_run.state
 
@@ -71,13 +71,13 @@ def test_an_incremental_run_brings_what_is_new_and_what_has_reached_an_age(pause
                 record
                 for record in truth(sandbox, stream)
                 if any(
-                    iso(before - age) < record[sent_at(stream)] <= iso(END - age)
+                    iso(before - age) < record[replication_key(stream)] <= iso(END - age)
                     for age in (timedelta(0), *AGES)
                 )
             ]
             old = {record["messageId"]: record for record in first.records(stream)}
             assert second.records(stream) == in_send_order(stream, due)
-            moved += sum(it != old.get(it["messageId"], it) for it in due)
+            moved += sum(record != old.get(record["messageId"], record) for record in due)
         assert moved, "no status has moved: the test would show nothing"
 
 
@@ -87,7 +87,9 @@ def test_a_lookback_reads_again_what_was_sent_before_the_bookmark(life_like):
     second = sync(config(life_like, revisit_after=[], lookback="P2D"), state=first.state)
     for stream in STREAMS:
         expected = [
-            it for it in truth(life_like, stream) if it[sent_at(stream)] > iso(END - timedelta(days=3))
+            record
+            for record in truth(life_like, stream)
+            if record[replication_key(stream)] > iso(END - timedelta(days=3))
         ]
         assert second.records(stream) == in_send_order(stream, expected)
 
@@ -139,8 +141,8 @@ def test_half_of_a_years_traffic_in_one_hour_is_read_with_shallow_offsets(sandbo
     )
     output = sync(config(sandbox, start_date=iso(END - timedelta(days=365))))
     assert output.records("edna_history") == in_send_order("edna_history", truth(sandbox, "edna_history"))
-    requests = [it for it in sandbox.journal.requests if it.api == "edna"]
-    assert max(it.offset for it in requests) < 20_000
+    requests = [request for request in sandbox.journal.requests if request.api == "edna"]
+    assert max(request.offset for request in requests) < 20_000
     assert len(requests) <= 1.3 * 50
 
 
@@ -149,7 +151,7 @@ def test_messages_of_one_millisecond_that_no_window_can_divide_all_arrive(sandbo
         *(Message(id=number, sent_ms=END_MS - 5_000, channel="SMS") for number in range(1, 21_001))
     )
     output = sync(config(sandbox))
-    assert [it["messageId"] for it in output.records("edna_history")] == list(range(1, 21_001))
+    assert [record["messageId"] for record in output.records("edna_history")] == list(range(1, 21_001))
 
 
 def test_filters_are_sent_as_the_api_wants_them(sandbox):
@@ -167,7 +169,7 @@ def test_filters_are_sent_as_the_api_wants_them(sandbox):
             partner_gateway_status="DELIVERED",
         )
     )
-    asked = {it.api: it.params for it in sandbox.journal.requests}
+    asked = {request.api: request.params for request in sandbox.journal.requests}
     assert (
         asked["edna"].items()
         >= {
@@ -228,7 +230,7 @@ def test_stream_maps_and_flattening_work(life_like):
     records = output.records("edna_history")
     assert records
     assert all("content" not in record and len(record["address"]) == 32 for record in records)
-    schema = next(it["schema"] for it in output.messages if it["type"] == "SCHEMA")
+    schema = next(message["schema"] for message in output.messages if message["type"] == "SCHEMA")
     assert "content" not in schema["properties"]
 
 
@@ -239,7 +241,11 @@ def test_full_table_replication_reads_everything_every_time(life_like, first_run
 
 
 def _full_table(stream, output):
-    schema = next(it["schema"] for it in output.messages if it["type"] == "SCHEMA" and it["stream"] == stream)
+    schema = next(
+        message["schema"]
+        for message in output.messages
+        if message["type"] == "SCHEMA" and message["stream"] == stream
+    )
     return {
         "tap_stream_id": stream,
         "stream": stream,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("meltano", reason="needs the dependency group pipeline")
 
 from targets.__main__ import run_targets
 from targets.catalog import TARGETS
+from tests.support import ROOT
 
 pytestmark = pytest.mark.pipeline
 CORE = ("target-jsonl", "target-sqlite", "target-csv (MeltanoLabs)")
@@ -27,5 +26,5 @@ def test_a_target_has_every_cell_after_two_runs(outcomes, title):
 
 
 def test_the_documentation_has_every_target_that_can_be_tried():
-    document = (Path(__file__).parents[1] / "docs" / "targets.md").read_text()
+    document = (ROOT / "docs" / "targets.md").read_text()
     assert [target.title for target in TARGETS if f"| {target.title} |" not in document] == []

@@ -43,6 +43,6 @@ def test_the_output_is_the_same_under_any_time_zone_of_the_machine(around_a_chan
     for zone in ZONES:
         printed = run(settings, tmp_path, env=environment(TZ=zone)).stdout.encode()
         outputs.append(without_times(whole_lines(printed)))
-    records = [it for it in outputs[0] if it["type"] == "RECORD"]
-    assert sum(it["stream"] != LEDGER for it in records) == 2 * (24 + 14)
+    records = [message for message in outputs[0] if message["type"] == "RECORD"]
+    assert sum(record["stream"] != LEDGER for record in records) == 2 * (24 + 14)
     assert outputs == [outputs[0]] * len(ZONES)

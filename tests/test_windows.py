@@ -156,9 +156,9 @@ def test_stretches_that_touch_are_read_as_one(ages, pause):
 def test_newest_first_a_dense_year_is_cut_into_stretches_of_a_few_windows_each():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
     full_after = timedelta(days=18)  # twenty windows, if all of it is like this
-    stretches = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
-    assert [(it.end - it.start, it.size) for it in stretches] == [(timedelta(days=72), Size.UNKNOWN)] * 5
-    older, newer = stretches[0].split(stretches[0].end - full_after, Order.NEWEST_FIRST, 9_900)
+    parts = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
+    assert [(part.end - part.start, part.size) for part in parts] == [(timedelta(days=72), Size.UNKNOWN)] * 5
+    older, newer = parts[0].split(parts[0].end - full_after, Order.NEWEST_FIRST, 9_900)
     assert (older.size, newer.size, newer.end - newer.start) == (
         Size.LARGE,
         Size.FITS,

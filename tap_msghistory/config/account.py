@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from backoff import full_jitter
+
 from tap_msghistory.config.settings import Settings
 from tap_msghistory.http.client import Client
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.request import ErrorRule
+from tap_msghistory.http.retries import Jitter
 
 Config = Mapping[str, Any]
 
@@ -50,13 +53,15 @@ class Vendor:
 class Account:
     """Access to both vendors with one config. Clients are created on first use: discovery needs none."""
 
-    def __init__(self, config: Config, shared_by: int | None = None) -> None:
+    def __init__(self, config: Config, shared_by: int | None = None, *, jitter: Jitter = full_jitter) -> None:
         """Store a config that has its defaults (see `tap_msghistory.config.validation`).
 
         `shared_by` is the number of processes that use the credentials at once; None: only this one.
+        `jitter` chooses the waits between the attempts at a request.
         """
         self.config = config
         self._shared_by = shared_by
+        self._jitter = jitter
         self._clients: dict[Vendor, Client] = {}
 
     @cached_property
@@ -89,4 +94,5 @@ class Account:
             connections=max(settings.concurrency, settings.export_concurrency),
             timeout=settings.request_timeout,
             max_retry_seconds=settings.max_retry_seconds,
+            jitter=self._jitter,
         )

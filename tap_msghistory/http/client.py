@@ -20,7 +20,7 @@ from tap_msghistory.http import retries
 from tap_msghistory.http.connections import headers, pool_for
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.request import ErrorRule, Request
-from tap_msghistory.http.retries import Fail, Retry, Success
+from tap_msghistory.http.retries import Fail, Jitter, Retry, Success
 from tap_msghistory.stats import WindowStats
 
 T = TypeVar("T")
@@ -44,11 +44,12 @@ class Client:
         connections: int,
         timeout: float,
         max_retry_seconds: float,
+        jitter: Jitter,
     ) -> None:
         """Store the configuration; connections are opened by the first request.
 
         `credentials` are headers. `vendor` is a name for log lines and errors. `timeout` (seconds) applies
-        to connecting and to each wait for data.
+        to connecting and to each wait for data. `jitter` chooses the waits between attempts.
         """
         self._vendor = vendor
         self._headers = {**headers("application/json"), **credentials}
@@ -56,6 +57,7 @@ class Client:
         self._rate_limiter = rate_limiter
         self._timeout = timeout
         self._max_retry_seconds = max_retry_seconds
+        self._jitter = jitter
         self._connections = connections
         self._pool: urllib3.PoolManager | None = None
         self._clock_ahead = timedelta(0)
@@ -96,7 +98,7 @@ class Client:
                 return outcome
             if not (request.is_repeatable or outcome.without_effect):
                 raise AmbiguousOutcomeError(f"{self._vendor}: {outcome.reason}")
-            wait = retries.backoff_delay(attempts, outcome.retry_after)
+            wait = retries.backoff_delay(attempts, outcome.retry_after, self._jitter)
             if outcome.rate_limited:
                 wait = self._rate_limiter.slow_down(sent_at, wait)
             elapsed = time.monotonic() - started

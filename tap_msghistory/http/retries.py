@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-import backoff
 import msgspec
+from backoff import full_jitter
 from urllib3 import BaseHTTPResponse
 
 from tap_msghistory.http.request import ErrorRule
@@ -26,6 +26,9 @@ _MAX_BACKOFF = 60.0  # seconds
 _JITTER = 1.0  # seconds, added to a wait that the server requests
 _MAX_RETRY_AFTER = 10.0**9  # seconds; larger values are treated as this
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+
+#: Chooses a wait between 0 and its argument, both in seconds.
+Jitter = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,13 @@ def remaining_requests(headers: Mapping[str, str], now: datetime) -> tuple[float
     return remaining, limit, reset
 
 
-def backoff_delay(attempts: int, retry_after: float) -> float:
+def backoff_delay(attempts: int, retry_after: float, jitter: Jitter = full_jitter) -> float:
     """Return the seconds to wait after the given number of attempts: `retry_after` plus jitter.
 
-    Without `retry_after`, the jitter is uniform between 0 and min(2**(attempts - 1), 60).
+    The default jitter is uniform. Without `retry_after`, it is between 0 and min(2**(attempts - 1), 60).
     """
     longest = _JITTER if retry_after else min(2.0 ** (attempts - 1), _MAX_BACKOFF)
-    return retry_after + backoff.full_jitter(longest)
+    return retry_after + jitter(longest)
 
 
 def within_retry_budget(attempts: int, elapsed: float, max_seconds: float) -> bool:

@@ -116,6 +116,9 @@ class Paginator:
             )
             self._end(page, added, end)
         self._overlaps = added > 0
+        if was_alone and added:
+            # Pages are cut by bytes: the last two rows do not fit into one page.
+            self._slow_claims, self._overlaps, self._cap = 0, False, None
         if not self.finished:
             self._require_new_rows(count, added, new, has_next=has_next)
 

@@ -32,6 +32,7 @@ class ServerLimits:
     selects_precisely: bool = True  #: False: the vendor returned rows that a split should have separated
     order: Order | None = None
     row_bytes: float = 0.0  #: of the last page, on average
+    largest_row: float = 0.0  #: bytes, on average of a page
     largest_page: int = 0  #: bytes
     inseparable_rows: int = 0  #: the largest number of rows that no split separated
 
@@ -47,6 +48,7 @@ class ServerLimits:
         """Record the size of a page's rows."""
         if page.items:
             self.row_bytes = page.size / len(page.items)
+            self.largest_row = max(self.largest_row, self.row_bytes)
         self.largest_page = max(self.largest_page, page.size)
 
     def may_be_cut(self, page: Page, *, is_only_page: bool) -> bool:
@@ -57,7 +59,7 @@ class ServerLimits:
         """
         if is_only_page:
             return page.size > _LARGE_ROW * max(len(page.items), 1)
-        return self.largest_page - page.size < _MAX_ROW_BYTES
+        return self.largest_page - page.size < max(_MAX_ROW_BYTES, 2 * self.largest_row)
 
     def page_rows(self, page_size: int) -> int:
         """Return how many rows to request in one page: `page_size`, or fewer if rows are large."""

@@ -222,53 +222,58 @@ class WindowReader:
         is_known = current.is_short_page or rows in (window.rows, 1) or rows <= limits.reached_rows
         if window.splittable and not is_known:
             halves = _halves(window, current.rows.send_times())
-            total = self._total(halves, current, stats)
-            if total is not None and total < rows:
+            total = self._count_seen(halves, current, stats)
+            if total is None and self._compare_count(window, rows, stats) <= 0:
+                limits.capacity = rows
+                logger.warning(
+                    "The vendor returns at most %d messages per query; windows are split to stay below", rows
+                )
+                raise WindowSplitRequired(halves)
+            if total is None or total < rows:
                 return _Completeness.CHANGING
-            if total != rows:
-                unseen = self._unseen(halves, current, stats)
-                if unseen and self._compare_count(window, rows, stats) > 0:
-                    return _Completeness.CHANGING
-                if unseen:
-                    limits.capacity = rows
-                    logger.warning(
-                        "The vendor returns at most %d messages per query; windows are split to stay below",
-                        rows,
-                    )
-                    raise WindowSplitRequired(halves)
         limits.reached_rows = max(limits.reached_rows, rows)
         return _Completeness.COMPLETE
 
-    def _total(self, halves: list[Window], current: _Pass, stats: WindowStats) -> int | None:
-        """Return the number of rows of two halves, with one request each; None if it is not as expected.
+    def _count_seen(self, halves: list[Window], current: _Pass, stats: WindowStats) -> int | None:
+        """Return the number of rows of two halves; None if they have rows that the whole does not have.
 
-        If a limit had cut off rows of the whole, the halves would have more.
+        If a limit had cut off rows of the whole, the halves would have others. Servers list the rows of a
+        half in the same order as those of the whole, so if the last row of a half was seen, all were.
         """
-        times, total = current.rows.send_times(), 0
+        seen, times, total = current.rows.fingerprints(), current.rows.send_times(), 0
         for half in halves:
             start, end = (bisect_right(times, to_text(bound)) for bound in (half.start, half.end))
-            count = self._count(half, end - start, stats)
+            count = self._count_part(half, (end - start, current.positions), seen, stats)
             if count is None:
                 return None
             total += count
         return total
 
-    def _count(self, window: Window, expected: int, stats: WindowStats) -> int | None:
-        """Return the number of rows of a window; None if it is not near the expected number."""
-        size = min(_COUNT_ROWS, self._series.page_size)
-        requested = self._paginator(None).page_around(expected, size)
-        page = self._request_page(window, requested.start, requested.limit, stats)
-        is_end = len(page.items) < requested.limit and (page.items or requested.first == 0)
-        return requested.first + len(page.items) if is_end else None
+    def _count_part(
+        self, part: Window, expected: tuple[int, int], seen: set[int], stats: WindowStats
+    ) -> int | None:
+        """Return the number of rows of a part; None if it has unseen rows.
 
-    def _unseen(self, halves: list[Window], current: _Pass, stats: WindowStats) -> bool:
-        """Read two halves, and return whether they have rows that the whole does not have."""
-        seen = current.rows.fingerprints()
-        for half in halves:
-            part = self._read_pages(replace(half, size=Size.FITS), lambda: None, stats)
-            if not part.rows.fingerprints() <= seen:
-                return True
-        return False
+        Looks for the last row near the `expected` numbers. If it is elsewhere, all pages are read.
+        """
+        pages = self._paginator(None)
+        size = min(_COUNT_ROWS, self._series.page_size)
+        for requested in (pages.page_around(expected[0], size), pages.confirmation(expected[1])):
+            page = self._request_page(part, requested.start, requested.limit, stats)
+            if not seen.issuperset(map(self._layout.fingerprint, page.items)):
+                return None
+            count = requested.first + len(page.items)
+            is_short = len(page.items) < requested.limit and (page.items or requested.first == 0)
+            if is_short and self._is_end(part, count, page, stats):
+                return count
+        whole = self._read_pages(replace(part, size=Size.FITS), lambda: None, stats)
+        return whole.positions if whole.rows.fingerprints() <= seen else None
+
+    def _is_end(self, window: Window, count: int, last_page: Page, stats: WindowStats) -> bool:
+        """Return whether a window has no more than `count` rows, which end with `last_page`."""
+        if not self._limits.may_be_cut(last_page, is_only_page=False):
+            return True
+        return not self._request_page(window, count, 1, stats).items
 
     def _compare_count(self, window: Window, rows: int, stats: WindowStats) -> int:
         """Return 0 if a window has exactly `rows`, 1 if it has more, -1 if it has fewer."""

@@ -1,4 +1,4 @@
-"""The short way to stdout gives the SDK's lines, and steps aside where it would not."""
+"""The fast path writes the same lines as the SDK, and is used only where it does."""
 
 from __future__ import annotations
 
@@ -12,26 +12,32 @@ from urllib.request import url2pathname
 import msgspec
 import pytest
 from singer_sdk import Stream
-from singer_sdk.helpers._catalog import pop_deselected_record_properties
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib import SchemaMessage
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
+from tap_msghistory.schemas import portable
 from tap_msghistory.streams import MessageHistoryStream, fast_path
 from tap_msghistory.tap import TapMessageHistory
-from tests.support import END_MS, STREAMS, config, in_send_order, sync, truth, without_times
+from tests.support import END_MS, STREAMS, EagerTap, config, in_send_order, sync, truth, without_times
 
 HASHED = {stream: {"address": "md5(address)" if stream == "edna_history" else None} for stream in STREAMS}
 
 
-@pytest.fixture
-def sdks_own_way(monkeypatch):
-    """Close the shortcut, so that records go the way that the SDK has for them."""
+class SdkWriter(MsgSpecWriter):
+    """The SDK's writer, with schemas in the tap's form."""
 
-    def close():
-        monkeypatch.setattr(fast_path, "is_available", lambda _stream: False)
+    def write_message(self, message):
+        if isinstance(message, SchemaMessage):
+            message.schema = portable(message.schema)
+        super().write_message(message)
 
-    return close
+
+class SdkPathTap(EagerTap):
+    """The tap on the SDK's path: the fast path needs the tap's own writer."""
+
+    message_writer_class = SdkWriter
 
 
 def edna_stream(**settings) -> MessageHistoryStream:
@@ -52,7 +58,7 @@ def catalog(tap_config, deselected=()):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "options",
     [
         {},
         {"stream_maps": HASHED},
@@ -64,36 +70,34 @@ def catalog(tap_config, deselected=()):
         {"deselected": []},
     ],
 )
-def test_both_ways_give_the_same_lines(life_like, sdks_own_way, asked):
-    asked = dict(asked)
-    deselected = asked.pop("deselected", None)
-    settings = config(life_like, **asked)
+def test_the_fast_path_and_the_sdk_write_the_same_lines(life_like, options):
+    options = dict(options)
+    deselected = options.pop("deselected", None)
+    settings = config(life_like, **options)
     selection = None if deselected is None else catalog(settings, deselected)
-    short = sync(settings, catalog=selection)
-    sdks_own_way()
-    long = sync(settings, catalog=selection)
-    assert without_times(short.messages) == without_times(long.messages)
-    assert {it["type"] for it in short.messages} == {"SCHEMA", "RECORD", "STATE"}
+    fast = sync(settings, catalog=selection)
+    slow = sync(settings, catalog=selection, tap_class=SdkPathTap)
+    assert without_times(fast.messages) == without_times(slow.messages)
+    assert {message["type"] for message in fast.messages} == {"SCHEMA", "RECORD", "STATE"}
 
 
-def test_both_ways_give_the_same_lines_for_odd_messages(sandbox, sdks_own_way):
-    odd: list[dict[str, object]] = [
+def test_both_paths_write_the_same_lines_for_malformed_messages(sandbox):
+    malformed: list[dict[str, object]] = [
         {},
         {"newField": {"a": [1, None, 1e22]}},
         {"segments": "two", "content": '\u2028\u0000\U0001f69a"\\'},
         {"trafficType": ["AD", "HSM"], "SUBJECTID": 5, "subjectId": msgspec.UNSET},
         {"deliveryStatusAt": "2024-07-23T08:08:20+02:00", "comment": ""},
     ]
-    for number, fields in enumerate(odd, start=1):
+    for number, fields in enumerate(malformed, start=1):
         sandbox.edna.add(Message(id=number, sent_ms=END_MS - number, channel="SMS", fields=fields))
-    short = sync(config(sandbox))
-    sdks_own_way()
-    assert without_times(short.messages) == without_times(sync(config(sandbox)).messages)
-    assert short.records("edna_history") == in_send_order("edna_history", short.records("edna_history"))
+    fast, slow = sync(config(sandbox)), sync(config(sandbox), tap_class=SdkPathTap)
+    assert without_times(fast.messages) == without_times(slow.messages)
+    assert fast.records("edna_history") == in_send_order("edna_history", fast.records("edna_history"))
 
 
 @pytest.mark.parametrize(
-    ("settings", "open_"),
+    ("settings", "is_available"),
     [
         ({}, True),
         ({"stream_maps": {"__else__": "__NULL__"}}, False),
@@ -101,11 +105,12 @@ def test_both_ways_give_the_same_lines_for_odd_messages(sandbox, sdks_own_way):
         ({"flattening_enabled": True, "flattening_max_depth": 1}, False),
     ],
 )
-def test_it_is_taken_only_where_nothing_is_asked_of_the_sdk(settings, open_):
-    assert fast_path.is_available(edna_stream(**settings)) is open_
+def test_the_fast_path_is_unavailable_with_features_of_the_sdk(settings, is_available):
+    assert fast_path.is_available(edna_stream(**settings)) is is_available
 
 
-def test_it_is_not_taken_in_a_test_run_or_with_children_or_versions():
+def test_the_fast_path_is_unavailable_in_dry_runs():
+    """Nor with child streams, nor with a version, which would be part of the records."""
     for attribute, value in (("ABORT_AT_RECORD_COUNT", 1), ("child_streams", [1]), ("_stream_version", 1)):
         stream = edna_stream()
         assert fast_path.is_available(stream)
@@ -113,8 +118,8 @@ def test_it_is_not_taken_in_a_test_run_or_with_children_or_versions():
         assert not fast_path.is_available(stream)
 
 
-def test_the_sdks_internals_are_where_the_tap_leans_on_them():
-    """A release of the SDK that moves them must be looked at before it is taken."""
+def test_the_sdk_has_the_internals_that_the_tap_uses():
+    """A release of the SDK that changes them must be reviewed before it is allowed."""
     assert str(inspect.signature(Stream._sync_records)) == (
         "(self, context: 'types.Context | None' = None, *, write_messages: 'bool' = True)"
         " -> 't.Generator[dict, t.Any, t.Any]'"
@@ -131,8 +136,6 @@ def test_the_sdks_internals_are_where_the_tap_leans_on_them():
     ]
     assert [source.find(step) for step in steps] == sorted(source.find(step) for step in steps)
     assert all(step in source for step in steps)
-    assert callable(pop_deselected_record_properties)
-    assert issubclass(SameRecordTransform, object)
     for name in ("_increment_stream_state", "_write_starting_replication_value", "_write_state_message"):
         assert f"self.{name}(" in inspect.getsource(Stream._sync_records)
 
@@ -165,7 +168,7 @@ def in_files(output, stream):
 @pytest.mark.parametrize(
     "settings", [{}, {"stream_maps": HASHED}, {"flattening_enabled": True, "flattening_max_depth": 1}]
 )
-def test_batch_files_hold_what_lines_would(life_like, tmp_path, settings):
+def test_batch_files_contain_the_same_records_as_lines(life_like, tmp_path, settings):
     lines = sync(config(life_like, **settings))
     batches = sync(batch_settings(life_like, tmp_path, **settings))
     for stream in STREAMS:
@@ -174,7 +177,7 @@ def test_batch_files_hold_what_lines_would(life_like, tmp_path, settings):
     assert batches.state == lines.state
 
 
-def test_deselected_fields_stay_out_of_batch_files(life_like, tmp_path):
+def test_batch_files_do_not_contain_deselected_fields(life_like, tmp_path):
     settings = batch_settings(life_like, tmp_path)
     output = sync(settings, catalog=catalog(config(life_like), ["content", "address"]))
     records = in_files(output, "edna_history")
@@ -182,7 +185,7 @@ def test_deselected_fields_stay_out_of_batch_files(life_like, tmp_path):
     assert not any({"content", "address"} & set(record) for record in records)
 
 
-def test_a_state_covers_only_what_is_in_the_files_before_it(life_like, tmp_path):
+def test_a_state_covers_only_messages_in_earlier_batch_files(life_like, tmp_path):
     output = sync(batch_settings(life_like, tmp_path, page_size=100))
     expected = truth(life_like, "edna_history")
     written = []
@@ -194,25 +197,29 @@ def test_a_state_covers_only_what_is_in_the_files_before_it(life_like, tmp_path)
         elif message["type"] == "STATE":
             bookmark = message["value"]["bookmarks"].get("edna_history", {})
             covered = {
-                it["messageId"]
-                for it in expected
-                if it["sentOrReceivedAt"] <= bookmark.get("replication_key_value", "")
+                record["messageId"]
+                for record in expected
+                if record["sentOrReceivedAt"] <= bookmark.get("replication_key_value", "")
             }
             assert covered <= set(written)
 
 
-def test_batch_files_are_not_compressed_where_compression_is_none(life_like, tmp_path):
+def test_batch_files_can_be_uncompressed(life_like, tmp_path):
     settings = batch_settings(life_like, tmp_path)
     settings["batch_config"]["encoding"]["compression"] = "none"
     output = sync(settings)
-    batches = [it for it in output.messages if it["type"] == "BATCH" and it["stream"] == "edna_history"]
-    paths = [Path(url2pathname(urlsplit(url).path)) for it in batches for url in it["manifest"]]
-    assert {it["encoding"]["compression"] for it in batches} == {"none"}
+    batches = [
+        message
+        for message in output.messages
+        if message["type"] == "BATCH" and message["stream"] == "edna_history"
+    ]
+    paths = [Path(url2pathname(urlsplit(url).path)) for batch in batches for url in batch["manifest"]]
+    assert {batch["encoding"]["compression"] for batch in batches} == {"none"}
     records = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert records == sync(config(life_like)).records("edna_history")
 
 
-def test_batch_with_several_maps_of_a_stream_is_refused(life_like, tmp_path):
+def test_batch_files_with_several_stream_maps_are_refused(life_like, tmp_path):
     maps = {
         "edna_history": {"content": None},
         "copy": {"__source__": "edna_history", "content": "content"},
