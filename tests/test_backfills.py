@@ -28,7 +28,7 @@ def shards(sandbox, **settings):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_shards_in_any_order_and_the_job_that_goes_on_have_every_message(life_like, stream):
+def test_shards_in_any_order_and_the_regular_job_cover_everything(life_like, stream):
     records = []
     for shard in reversed(shards(life_like)):
         output = sync(shard)
@@ -43,7 +43,7 @@ def test_shards_in_any_order_and_the_job_that_goes_on_have_every_message(life_li
     assert twice <= sum(record[replication_key(stream)] in bounds for record in expected)
 
 
-def test_a_shard_goes_on_from_its_own_state_and_a_whole_one_asks_for_nothing(life_like):
+def test_a_complete_shard_requests_nothing_again(life_like):
     shard = shards(life_like)[1]
     whole = sync(shard)
     asked = len(life_like.journal.requests)
@@ -51,7 +51,7 @@ def test_a_shard_goes_on_from_its_own_state_and_a_whole_one_asks_for_nothing(lif
     assert len(life_like.journal.requests) == asked
 
 
-def test_the_job_that_goes_on_follows_the_statuses_of_what_shards_left_to_it():
+def test_the_regular_job_updates_statuses_of_messages_from_shards():
     sandbox = Sandbox.generate(messages=4_000, seed=5, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     with sandbox.serve():
         warehouse: dict[int, Message] = {}

@@ -44,7 +44,7 @@ def logged_errors(finished):
     return [line for line in finished.stderr.splitlines() if "| ERROR" in line or "Traceback" in line]
 
 
-def test_version_and_help_and_about():
+def test_version_help_and_about_are_printed():
     assert run("--version").stdout.startswith("tap-msghistory v")
     assert "--config" in run("--help").stdout
     about = run("--about", "--format=markdown")
@@ -52,7 +52,7 @@ def test_version_and_help_and_about():
     assert "| start_date | True |" in about.stdout
 
 
-def test_discover_without_any_setting_lists_all_streams():
+def test_discovery_without_settings_lists_all_streams():
     found = run("--discover")
     assert found.returncode == 0
     streams = {stream["tap_stream_id"]: stream for stream in json.loads(found.stdout)["streams"]}
@@ -67,7 +67,7 @@ def test_discover_without_any_setting_lists_all_streams():
     assert len({json.dumps(streams[name]["schema"]) for name in GATEWAY_STREAMS.values()}) == 1
 
 
-def test_a_test_run_prints_one_line_for_each_stream(life_like, tmp_path):
+def test_a_connection_test_prints_one_line_per_stream(life_like, tmp_path):
     tested = run("--test", settings=config(life_like), tmp_path=tmp_path)
     assert tested.returncode == 0, tested.stderr
     assert logged_errors(tested) == []
@@ -82,7 +82,7 @@ def test_a_test_run_prints_one_line_for_each_stream(life_like, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--test", "--plan"])
-def test_checks_ask_nothing_of_deselected_streams(sandbox, tmp_path, option):
+def test_checks_skip_deselected_streams(sandbox, tmp_path, option):
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps(selecting("edna_history")))
     checked = run(option, "--catalog", str(catalog), settings=config(sandbox), tmp_path=tmp_path)
@@ -102,7 +102,7 @@ def test_checks_retry_for_seconds_only(sandbox, tmp_path, option):
 
 
 @pytest.mark.parametrize("wrap", ["singer_state", "completed"])
-def test_a_state_may_be_what_meltano_prints(sandbox, tmp_path, wrap):
+def test_a_state_may_be_in_the_form_that_meltano_prints(sandbox, tmp_path, wrap):
     bookmark = {"replication_key_value": iso(END), "as_of": iso(END)}
     printed = {"singer_state": {"bookmarks": {"edna_history": bookmark}}}
     state = tmp_path / "printed.json"
@@ -112,7 +112,7 @@ def test_a_state_may_be_what_meltano_prints(sandbox, tmp_path, wrap):
     assert "nothing to read" in planned.stdout
 
 
-def test_a_schema_test_needs_no_server(tmp_path):
+def test_a_schema_test_sends_no_request(tmp_path):
     settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
     tested = run("--test=schema", settings=settings, tmp_path=tmp_path)
     assert tested.returncode == 0
@@ -130,7 +130,7 @@ def test_a_schema_test_needs_no_server(tmp_path):
     ],
 )
 @pytest.mark.parametrize("mode", [(), ("--test",)])
-def test_bad_settings_are_one_line_and_exit_code_1(settings, says, mode, tmp_path):
+def test_wrong_settings_cause_one_line_and_exit_code_1(settings, says, mode, tmp_path):
     failed = run(*mode, settings=settings, tmp_path=tmp_path)
     (line,) = logged_errors(failed)
     assert says in line
@@ -148,7 +148,7 @@ def test_bad_settings_are_one_line_and_exit_code_1(settings, says, mode, tmp_pat
         ("--config", None),
     ],
 )
-def test_a_file_that_holds_something_else_is_one_line_and_exit_code_1(option, content, tmp_path):
+def test_an_unusable_file_causes_one_line_and_exit_code_1(option, content, tmp_path):
     path = tmp_path / "file"
     if content is None:
         path.mkdir()
@@ -161,7 +161,7 @@ def test_a_file_that_holds_something_else_is_one_line_and_exit_code_1(option, co
     assert failed.returncode == 1
 
 
-def test_a_selected_stream_that_is_not_there_is_warned_of(life_like, caplog):
+def test_a_selected_stream_that_does_not_exist_causes_a_warning(life_like, caplog):
     catalog = {
         "streams": [
             {
@@ -220,7 +220,7 @@ def without_metadata(catalog):
         without_metadata,
     ],
 )
-def test_an_odd_catalog_changes_neither_key_nor_order(life_like, tmp_path, change):
+def test_an_incomplete_catalog_changes_neither_key_nor_order(life_like, tmp_path, change):
     catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
     change(catalog)
     path.write_text(json.dumps(catalog))
@@ -240,7 +240,7 @@ def test_an_odd_catalog_changes_neither_key_nor_order(life_like, tmp_path, chang
 
 
 @pytest.mark.parametrize("name", ["replication-method", "forced-replication-method"])
-def test_metadata_may_ask_for_a_full_table_each_time(life_like, tmp_path, name):
+def test_metadata_may_request_full_table_replication(life_like, tmp_path, name):
     catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
     root = next(part for part in entry(catalog)["metadata"] if not part["breadcrumb"])
     root["metadata"][name] = "FULL_TABLE"
@@ -252,7 +252,7 @@ def test_metadata_may_ask_for_a_full_table_each_time(life_like, tmp_path, name):
     assert len(records) == len(life_like.edna)
 
 
-def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path):
+def test_an_unsupported_replication_method_causes_one_line(life_like, tmp_path):
     catalog, path = selecting("edna_history"), tmp_path / "catalog.json"
     entry(catalog)["replication_method"] = "LOG_BASED"
     path.write_text(json.dumps(catalog))
@@ -263,7 +263,7 @@ def test_a_replication_method_that_is_not_there_is_one_line(life_like, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_MSGHISTORY_LOGLEVEL"])
-def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
+def test_an_unknown_log_level_causes_one_line(life_like, tmp_path, name):
     ended = run_here(config(life_like), tmp_path, env=environment(**{name: "verbose"}))
     (line,) = error_lines(ended.stderr)
     assert name in line
@@ -271,7 +271,7 @@ def test_an_unknown_log_level_is_one_line(life_like, tmp_path, name):
     assert ended.returncode == 0
 
 
-def test_a_missing_file_is_one_line_and_exit_code_1():
+def test_a_missing_file_causes_one_line_and_exit_code_1():
     failed = run("--config", "nowhere.json")
     (line,) = logged_errors(failed)
     assert "nowhere.json" in line
@@ -287,7 +287,7 @@ def test_a_missing_file_is_one_line_and_exit_code_1():
         ({"edna_base_url": "/nowhere"}, "edna_base_url"),
     ],
 )
-def test_what_the_server_refuses_is_one_line_and_exit_code_1(life_like, settings, says, tmp_path):
+def test_refused_requests_cause_one_line_and_exit_code_1(life_like, settings, says, tmp_path):
     if settings.get("edna_base_url") == "/nowhere":
         settings = {"edna_base_url": f"{life_like.url}/nowhere"}
     failed = run(settings=config(life_like, **settings), tmp_path=tmp_path)
@@ -296,7 +296,7 @@ def test_what_the_server_refuses_is_one_line_and_exit_code_1(life_like, settings
     assert failed.returncode == 1
 
 
-def test_a_reader_that_closes_the_pipe_stops_the_tap_with_one_line(life_like, tmp_path):
+def test_a_closed_pipe_stops_the_tap_with_one_line(life_like, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config(life_like)))
     with subprocess.Popen(
@@ -313,7 +313,7 @@ def test_a_reader_that_closes_the_pipe_stops_the_tap_with_one_line(life_like, tm
 
 
 @pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 1)])
-def test_a_closed_stderr_is_no_matter_and_a_closed_stdout_is_one_line(sandbox, tmp_path, closed, code):
+def test_a_closed_stdout_fails_but_a_closed_stderr_does_not(sandbox, tmp_path, closed, code):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config(sandbox)))
     shell = ["sh", "-c", f'exec "$0" --config "$1" {closed}', str(COMMAND), str(path)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -207,6 +209,118 @@ def test_a_coarse_date_filter_costs_few_requests_and_repeats_nothing(make, selec
     assert_all_arrive_once(records, vendor.rows)
     pages = [request for request in vendor.requests if request.get("channel", "SMS") == "SMS"]
     assert len(pages) <= 4 * count / 1000
+
+
+# A limit on rows per query is proved or excluded by the identity of rows.
+
+
+def in_stable_order(make, count):
+    """Return a vendor whose order has nothing to do with send time."""
+    vendor = make(count)
+    if make is edna:
+        numbers = random.Random(1).sample(range(count), count)
+        vendor.rows = [row | {"messageId": number} for row, number in zip(vendor.rows, numbers, strict=True)]
+    else:
+        random.Random(1).shuffle(vendor.rows)
+    return vendor
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("max_rows", [1_000, 4_000])
+def test_a_limit_on_rows_is_found_in_any_order(make, max_rows):
+    vendor = in_stable_order(make, 15_000)
+    vendor.max_rows = max_rows
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+def test_a_limit_on_rows_is_found_beside_a_row_sent_outside(make):
+    """The vendor selects by a time that the messages do not show."""
+    vendor = make(15_000, max_rows=4_000)
+    sent_at = "sentOrReceivedAt" if make is edna else "sendDate"
+    vendor.rows[95] = vendor.rows[95] | {sent_at: (END - timedelta(days=300)).isoformat()}
+    vendor.selects = lambda sent, start, end: start <= max(sent, END - timedelta(days=59)) <= end
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("change", [{"messageId": None}, {"messageId": " "}])
+def test_an_invalid_row_does_not_look_like_a_limit(make, change, caplog):
+    vendor = make(9_500)
+    vendor.rows[4_000] = vendor.rows[4_000] | change
+    if make is edna:
+        vendor.rows[4_000] = {**vendor.rows[4_000], "messageId": 4_001, "direction": None}
+    output, _ = read(vendor)
+    assert len(output.records("rejected_messages")) == 1
+    assert "at most" not in caplog.text
+    own = [request for request in vendor.requests if request.get("channel", "SMS") == "SMS"]
+    assert len(own) <= 17
+
+
+def cut(page, page_bytes):
+    sizes = accumulate(len(json.dumps(row)) for row in page)
+    return page[: max(sum(size <= page_bytes for size in sizes), 1)]
+
+
+@pytest.mark.parametrize("announced", [None, False])
+def test_large_rows_in_pages_cut_by_bytes_lose_nothing(announced):
+    vendor = edna(40)
+    vendor.rows = [row | {"comment": "x" * 160_000} for row in vendor.rows]
+    vendor.answer = lambda page, _: {"content": cut(page, 300_000), "hasNext": announced}
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_one_row_as_large_as_a_page_hides_no_others(newest_first):
+    vendor = gateway(6_000, page_bytes=300_000, newest_first=newest_first)
+    vendor.rows[3_000] |= {"body": "x" * 300_000}
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert all(confirmed(output))
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_filter_by_days_repeats_and_rejects_nothing(make, newest_first):
+    """Messages come in daily bursts, so a window that starts in a burst returns all of it."""
+    bursts = [
+        END.replace(hour=9) - timedelta(days=day) + timedelta(seconds=second * 0.6)
+        for day in range(20, 0, -1)
+        for second in range(1_006)
+    ]
+    make_row = edna_row if make is edna else gateway_row
+    vendor = Vendor([make_row(*numbered) for numbered in enumerate(bursts, start=1)], selects=whole_days)
+    vendor.newest_first = newest_first
+    output, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
+    assert output.records("rejected_messages") == []
+    ledger = [row["messages"] for row in output.records(LEDGER) if row["stream"] in (EDNA, SMS)]
+    assert sum(ledger) == len(vendor.rows)
+
+
+@pytest.mark.parametrize("make", [edna, gateway])
+def test_a_filter_by_days_costs_few_requests_for_bursts(make):
+    """Half an hour has several windows of messages, which no split separates."""
+    vendor = make(36_000, timedelta(minutes=30), selects=whole_days)
+    _, records = read(vendor, end_date=(END + timedelta(hours=1)).isoformat())
+    assert_all_arrive_once(records, vendor.rows)
+    own = [request for request in vendor.requests if request.get("channel", "SMS") == "SMS"]
+    assert len(own) <= 4 * 36
+
+
+def test_negative_identifiers_at_a_boundary_are_different():
+    vendor = edna(12_000)
+    boundary = vendor.rows[9_899]["sentOrReceivedAt"]
+    for index, number in ((9_898, -1), (9_899, -2)):
+        vendor.rows[index] = vendor.rows[index] | {"messageId": number, "sentOrReceivedAt": boundary}
+    _, records = read(vendor)
+    assert_all_arrive_once(records, vendor.rows)
 
 
 # The state machines, for all lists and servers.

@@ -112,7 +112,7 @@ def spellings(kind):
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 @given(data=st.data())
-def test_every_record_is_valid_and_holds_all_that_came(kind, data):
+def test_every_record_is_valid_and_keeps_every_value(kind, data):
     fields = data.draw(st.dictionaries(spellings(kind), JSON, max_size=8))
     message = {**row(kind), **fields} if data.draw(st.booleans()) else fields
     shaped = normalizer(kind)(message)
@@ -129,7 +129,7 @@ def test_every_record_is_valid_and_holds_all_that_came(kind, data):
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 @given(data=st.data())
-def test_however_a_page_is_decoded_its_records_are_the_same(kind, data):
+def test_both_decoders_return_the_same_records(kind, data):
     """A page with one odd row is taken apart row by row, one without is decoded straight into columns."""
     fields = st.dictionaries(spellings(kind), JSON, max_size=3)
     values = {"integer": st.integers(-(2**63), 2**63 - 1), "string": TEXT, "number": st.floats(0, 1)}
@@ -148,7 +148,7 @@ def test_however_a_page_is_decoded_its_records_are_the_same(kind, data):
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_every_spelling_that_the_vendors_pages_show_is_read(kind):
+def test_every_documented_alias_is_read(kind):
     for name, declaration in SCHEMAS[kind]["properties"].items():
         for spelling in declaration.get("x-aliases", ()):
             value = {"integer": 5, "string": "2026-04-09T10:15:00Z"}[types_of(declaration)[0]]
@@ -158,7 +158,7 @@ def test_every_spelling_that_the_vendors_pages_show_is_read(kind):
                 assert record["extraFields"] is None, key
 
 
-def test_a_propertys_own_name_goes_before_other_spellings_and_neither_is_lost():
+def test_a_propertys_name_takes_precedence_over_its_aliases():
     record = normalizer("partner_gateway_message")(
         row("partner_gateway_message", status="SENT", deliveryStatus="DELIVERED", STATUS="ERROR")
     )
@@ -166,7 +166,7 @@ def test_a_propertys_own_name_goes_before_other_spellings_and_neither_is_lost():
     assert record["extraFields"] == {"status": "SENT", "STATUS": "ERROR"}
 
 
-def test_a_spelling_with_a_value_goes_before_one_without():
+def test_an_alias_with_a_value_takes_precedence_over_null():
     record = normalizer("partner_gateway_message")(
         row("partner_gateway_message", deliveryStatus=None, status="DELIVERED")
     )
@@ -174,7 +174,7 @@ def test_a_spelling_with_a_value_goes_before_one_without():
     assert record["extraFields"] is None
 
 
-def test_an_identifier_may_come_in_digits_or_as_a_number():
+def test_an_identifier_may_be_digits_or_a_number():
     assert normalizer("edna_message")(row("edna_message", messageId="8270556"))["messageId"] == 8270556
     assert (
         normalizer("partner_gateway_message")(row("partner_gateway_message", messageId=7))["messageId"] == "7"
@@ -183,7 +183,7 @@ def test_an_identifier_may_come_in_digits_or_as_a_number():
         assert isinstance(normalizer("edna_message")(row("edna_message", messageId=odd)), Rejected)
 
 
-def test_a_number_is_spelt_as_it_came(sandbox):
+def test_a_number_keeps_its_notation(sandbox):
     for number, cost in enumerate((1, 0.045, 10**15)):
         fields = {"cost": cost}
         sandbox.gateway["SMS"].add(
@@ -193,7 +193,7 @@ def test_a_number_is_spelt_as_it_came(sandbox):
     assert list(map(repr, costs)) == ["1000000000000000", "0.045", "1"]
 
 
-def test_unknown_fields_and_known_ones_of_another_type_are_kept():
+def test_unknown_fields_and_values_of_unexpected_types_are_kept():
     record = normalizer("edna_message")(
         row(
             "edna_message",
@@ -244,7 +244,7 @@ def test_content_is_kept_byte_for_byte():
     ],
 )
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Rome", "Asia/Kathmandu", "America/New_York"])
-def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assume, emitted, zone):
+def test_timestamps_do_not_depend_on_the_machines_time_zone(given_time, assume, emitted, zone):
     before = os.environ.get("TZ")
     os.environ["TZ"] = zone
     time.tzset()
@@ -267,7 +267,7 @@ def test_times_are_the_same_under_any_time_zone_of_the_machine(given_time, assum
     st.sampled_from([":", ""]),
     st.sampled_from("T t"),
 )
-def test_every_way_to_write_a_moment_gives_the_same(moment, precision, colon, separator):
+def test_all_notations_of_a_time_give_the_same_timestamp(moment, precision, colon, separator):
     text = moment.isoformat(timespec=precision, sep=separator)
     text = text[:-6] + text[-6:].replace(":", colon)
     expected = datetime.fromisoformat(text)
@@ -280,7 +280,7 @@ def test_every_way_to_write_a_moment_gives_the_same(moment, precision, colon, se
 
 
 @given(st.text(st.sampled_from("0123456789T:.,+-Z"), max_size=3), st.integers(0, 29))
-def test_a_time_that_is_like_others_but_wrong_is_not_taken_for_one(characters, place):
+def test_an_invalid_time_similar_to_valid_ones_is_rejected(characters, place):
     """The parts of times are remembered: a wrong one among right ones is found all the same."""
     right = "2024-07-23T08:08:20.201+0000"
     text = right[:place] + characters + right[place + len(characters) :]
@@ -289,7 +289,7 @@ def test_a_time_that_is_like_others_but_wrong_is_not_taken_for_one(characters, p
 
 
 @given(st.text(st.sampled_from("0123456789-:.,TZ+ W"), max_size=30))
-def test_whatever_is_taken_for_a_time_is_emitted_as_one(text):
+def test_whatever_is_accepted_as_a_time_is_emitted_normalized(text):
     emitted = TimestampNormalizer(ZoneInfo("UTC"))(text)
     assert emitted is None or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", emitted)
 
@@ -308,11 +308,11 @@ def test_whatever_is_taken_for_a_time_is_emitted_as_one(text):
         "2024-07-23T08:08:20Z ",
     ],
 )
-def test_what_is_not_iso_8601_extended_is_no_time(text):
+def test_only_the_extended_iso_8601_format_is_accepted(text):
     assert MOMENTS(text) is None
 
 
-def test_an_assumed_time_zone_is_warned_of_once(caplog):
+def test_an_assumed_time_zone_causes_one_warning(caplog):
     for _ in range(3):
         normalizer("edna_message", "Asia/Kathmandu")(
             row("edna_message", deliveryStatusAt="2024-07-23T08:08:20")
@@ -324,17 +324,17 @@ def test_an_assumed_time_zone_is_warned_of_once(caplog):
 
 
 @given(JSON)
-def test_json_is_read_as_it_is(value):
+def test_json_values_are_read_unchanged(value):
     assert parse_json(json.dumps(value).encode()) == value or value != value  # noqa: PLR0124
 
 
-def test_half_an_emoji_and_broken_bytes_keep_no_page_back():
+def test_lone_surrogates_and_invalid_bytes_are_replaced():
     assert parse_json(b'{"text": "cut \\ud83d", "more": "\xff"}') == {"text": "cut �", "more": "�"}
     assert parse_json(b"\xef\xbb\xbf[NaN, 1e999]") == ["NaN", "1e999"]
 
 
 @given(st.binary())
-def test_what_is_no_json_is_said_without_showing_it(body):
+def test_the_error_for_invalid_json_does_not_quote_it(body):
     try:
         parse_json(body)
     except UnexpectedResponseError as error:
@@ -361,7 +361,7 @@ def with_odd_messages(sandbox):
     return sandbox
 
 
-def test_a_message_that_cannot_be_shaped_goes_whole_to_its_own_stream_and_the_run_goes_on(
+def test_invalid_messages_are_emitted_unchanged_and_the_run_continues(
     with_odd_messages, caplog
 ):
     output = sync(config(with_odd_messages))
@@ -379,7 +379,7 @@ def test_a_message_that_cannot_be_shaped_goes_whole_to_its_own_stream_and_the_ru
     assert any("4 messages of edna_history are invalid" in record.getMessage() for record in caplog.records)
 
 
-def test_what_is_rejected_stands_before_the_state_that_covers_it(with_odd_messages):
+def test_rejected_messages_precede_the_state_that_covers_them(with_odd_messages):
     types = [(message["type"], message.get("stream")) for message in sync(config(with_odd_messages)).messages]
     first_state = next(at for at, (type_, _) in enumerate(types) if type_ == "STATE")
     assert ("RECORD", REJECTED) in types[:first_state]
@@ -394,7 +394,7 @@ def test_a_message_rejected_again_has_the_same_key(with_odd_messages):
     assert keys[0] == keys[1]
 
 
-def test_above_max_rejected_the_run_fails_and_the_state_stays(with_odd_messages):
+def test_above_max_rejected_the_run_fails_without_a_state(with_odd_messages):
     errors: list[TapError] = []
     output = sync(config(with_odd_messages, max_rejected=3), catch=errors.append)
     assert "max_rejected (3)" in str(errors[0])

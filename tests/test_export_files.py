@@ -50,7 +50,7 @@ def written(rows, *, separator=",", end="\n"):
     st.booleans(),
     st.data(),
 )
-def test_any_text_comes_as_it_was_written_wherever_the_network_cuts(rows, separator, end, bom, data):
+def test_any_text_is_read_unchanged_whatever_the_chunks(rows, separator, end, bom, data):
     header = ["messageId", "sendDate", "whatever", "body"]
     file = b"\xef\xbb\xbf" * bom + written([header, *rows], separator=separator, end=end)
     cuts = data.draw(st.lists(st.integers(0, len(file)), max_size=8))
@@ -59,7 +59,7 @@ def test_any_text_comes_as_it_was_written_wherever_the_network_cuts(rows, separa
 
 
 @given(st.lists(st.lists(texts, min_size=3, max_size=3), max_size=4), st.data())
-def test_a_file_that_ends_early_is_an_error_or_ends_behind_a_cell(rows, data):
+def test_a_truncated_file_is_an_error_unless_cut_between_rows(rows, data):
     rows = [["Message ID", "Send date", "Body"], *rows]
     file = written(rows)
     end = data.draw(st.integers(0, len(file)))
@@ -88,7 +88,7 @@ def test_a_file_cut_within_a_row_is_an_error(cut):
 @pytest.mark.parametrize(
     "row", ["1", "1,2024-01-01T00:00:00Z,text,more", '1,2024-01-01T00:00:00Z,"a" b', "1,x,a\rb"]
 )
-def test_a_row_that_does_not_fit_the_header_is_rejected_alone(row):
+def test_a_row_of_another_length_is_rejected_alone(row):
     first, rejected, last = read(f"messageId,sendDate,body\n1,2024,text\n{row}\n3,2025,text\n")
     assert (first["messageId"], last["messageId"]) == ("1", "3")
     assert isinstance(rejected, Rejected)
@@ -102,12 +102,12 @@ def test_a_file_without_rows_is_an_empty_period(file):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("line", ["sep={}\n", '"sep={}"\r\n', "\ufeffsep={}\n", ""])
-def test_a_first_line_may_name_the_separator(separator, line):
+def test_the_first_line_may_name_the_separator(separator, line):
     file = line.format(separator) + separator.join(["messageId", "sendDate"]) + f"\n1{separator}2024\n"
     assert read(file) == [{"messageId": "1", "sendDate": "2024"}]
 
 
-def test_a_text_may_be_long():
+def test_a_text_may_be_200_000_characters_long():
     (row,) = read("messageId,sendDate,body\n1,2024," + "x" * 200_000)
     assert len(row["body"]) == 200_000
 
@@ -127,14 +127,14 @@ def test_a_text_may_be_long():
         ("whatever", '"=""x"""', "x"),
     ],
 )
-def test_what_spreadsheets_wrap_is_unwrapped(name, cell, value):
+def test_protection_against_spreadsheets_is_removed(name, cell, value):
     cells = {"customerMessageId": "1", "sendDate": "2024", name: cell}
     (row,) = read(f"{','.join(cells)}\n{','.join(cells.values())}\n")
     assert row[name] == value
 
 
 @pytest.mark.parametrize("cell", ["NULL", "null", " ", "4.2E+17", "1e5"])
-def test_what_identifies_nothing_is_left_out_and_digits_that_are_lost_are_kept(cell):
+def test_an_empty_or_rounded_identifier_counts_as_missing(cell):
     (row,) = read(f"messageId,customerMessageId,sendDate\n{cell},order,2024\n")
     kept = {"messageId (rounded)": cell} if "e" in cell.lower() and cell[0].isdigit() else {}
     assert row == {"customerMessageId": "order", "sendDate": "2024", **kept}
@@ -143,7 +143,7 @@ def test_what_identifies_nothing_is_left_out_and_digits_that_are_lost_are_kept(c
 @pytest.mark.parametrize(
     ("charset", "mark"), [("windows-1252", b""), ("utf-16", b""), ("utf-16-le", b"\xff\xfe"), ("utf-8", b"")]
 )
-def test_a_declared_charset_or_a_byte_order_mark_is_honoured(charset, mark):
+def test_a_declared_charset_or_byte_order_mark_is_used(charset, mark):
     file = mark + "messageId,sendDate,body\n1,2024,perché\n".encode(charset)
     headers = {} if mark else {"Content-Type": f'text/csv; charset="{charset}"'}
     assert [*ROWS.read([file[:3], file[3:]], headers)] == [
@@ -151,7 +151,7 @@ def test_a_declared_charset_or_a_byte_order_mark_is_honoured(charset, mark):
     ]
 
 
-def test_characters_that_are_replaced_are_counted():
+def test_replaced_characters_are_counted():
     stats = WindowStats()
     rows = [*ROWS.read([b"messageId,sendDate,body\n1,2024,a\xffb\0c\n"], {}, stats)]
     assert rows == [{"messageId": "1", "sendDate": "2024", "body": "a\ufffdb\ufffdc"}]
@@ -162,7 +162,7 @@ def test_characters_that_are_replaced_are_counted():
     "file",
     ["<html>\n<body>Sorry</body>\n</html>\n", '{"result": "ok"}\n', "messageId\n1\n", "a,b\n"],
 )
-def test_what_is_no_file_of_messages_is_an_error(file):
+def test_a_file_without_message_columns_is_an_error(file):
     with pytest.raises(UnexpectedResponseError):
         read(file)
 
@@ -171,11 +171,11 @@ def test_what_is_no_file_of_messages_is_an_error(file):
     "header",
     ["Message ID", "message_id", "MESSAGE-ID", "messageid", " messageId ", "message.id", "MessageID"],
 )
-def test_columns_are_known_by_name_whatever_case_spaces_and_separators(header):
+def test_column_names_may_vary_in_case_spaces_and_separators(header):
     assert read(f"{header};SEND DATE\n7;2024-01-01\n") == [{"messageId": "7", "sendDate": "2024-01-01"}]
 
 
-def test_columns_that_the_schema_does_not_know_keep_their_names_and_two_of_one_name_are_kept_apart():
+def test_unknown_columns_keep_their_names_and_duplicates_are_numbered():
     file = "messageId,sendDate,Batch No.,Status,status,Batch No.,\n1,2,3,4,5,6,7\n"
     assert read(file) == [
         {"messageId": "1", "sendDate": "2", "Batch No.": "3", "status": "4", "status 4": "5"}
@@ -196,7 +196,7 @@ def test_columns_that_the_schema_does_not_know_keep_their_names_and_two_of_one_n
         (",", "nan", "1_000", ("nan", "1_000")),
     ],
 )
-def test_numbers_are_numbers_where_nothing_of_the_text_is_lost(separator, cost, parts, expected):
+def test_cells_become_numbers_only_if_no_digit_is_lost(separator, cost, parts, expected):
     header = separator.join(["messageId", "sendDate", "Cost", "Parts"])
     (row,) = read(f"{header}\n{separator.join(['1', '2', cost, parts])}\n")
     assert (row["cost"], row["parts"]) == expected
@@ -209,14 +209,14 @@ def test_numbers_are_numbers_where_nothing_of_the_text_is_lost(separator, cost, 
 @pytest.mark.parametrize(
     "answer", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
 )
-def test_a_jobs_id_is_read_however_it_is_called(answer):
+def test_a_jobs_id_may_have_several_names(answer):
     assert API.queued_id(response(json.dumps(answer).encode())) == "7"
 
 
 @pytest.mark.parametrize(
     "answer", [b"", b"{}", b"[]", b"OK", b"<html>", b"null", b"true", b'""', b'{"id": {}}']
 )
-def test_an_answer_without_an_id_is_not_readable(answer):
+def test_a_response_without_an_id_is_an_error(answer):
     with pytest.raises(UnexpectedResponseError):
         API.queued_id(response(answer))
 
@@ -238,7 +238,7 @@ def test_an_answer_without_an_id_is_not_readable(answer):
     ],
 )
 @pytest.mark.parametrize("around", [None, "exports", "content", "items"])
-def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around):
+def test_a_jobs_state_is_read_from_any_list_format(listed, state, around):
     jobs = [{"id": "7", **listed}]
     (job,) = API.jobs(response(json.dumps({around: jobs} if around else jobs).encode()))
     assert job
@@ -246,12 +246,12 @@ def test_a_jobs_state_is_read_however_the_list_is_wrapped(listed, state, around)
 
 
 @pytest.mark.parametrize("answer", [b"{}", b'"text"', b"<html>"])
-def test_what_is_no_list_of_jobs_is_not_readable(answer):
+def test_a_response_without_a_list_of_jobs_is_an_error(answer):
     with pytest.raises(UnexpectedResponseError):
         API.jobs(response(answer))
 
 
-def test_jobs_of_other_kinds_are_skipped():
+def test_unreadable_jobs_are_skipped():
     assert API.jobs(response(b'[7, null, {"status": "COMPLETED"}]')) == [None, None, None]
 
 
@@ -278,22 +278,22 @@ RANGE = {"startDateTime": iso(WINDOW.start), "endDateTime": iso(WINDOW.end)}
         ({**RANGE, "sender": "Shop", "recipient": "39"}, False),
     ],
 )
-def test_only_a_job_that_shows_our_range_and_filters_is_ours(listed, is_ours):
+def test_a_job_must_have_the_requested_range_and_filters(listed, is_ours):
     (job,) = API.jobs(response(msgspec.json.encode([{"id": 7, **listed}])))
     assert job
     assert API.is_for(job, WINDOW) is is_ours
 
 
 @pytest.mark.parametrize("answer", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
-def test_a_link_is_read_however_it_is_called(answer):
+def test_a_link_may_have_several_names(answer):
     assert API.link(response(json.dumps(answer).encode())) == "L"
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
-def test_an_answer_without_a_link_is_not_readable(answer):
+def test_a_response_without_a_link_is_an_error(answer):
     with pytest.raises(UnexpectedResponseError):
         API.link(response(answer))
 
 
-def test_an_id_cannot_lead_to_another_path():
+def test_a_jobs_id_is_escaped_in_the_path():
     assert API.link_request("../x?y").url == "https://example.com/api/partner-gateway/v1/exports/..%2Fx%3Fy"

@@ -56,7 +56,7 @@ def assert_all_arrive_once(sandbox, output):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_errors_resets_cut_bodies_and_html_pages_lose_and_repeat_nothing(filled, seed):
+def test_faults_of_many_kinds_lose_and_repeat_nothing(filled, seed):
     filled.faults = Faults(
         error_rate=0.05,
         drop_rate=0.08,
@@ -83,21 +83,21 @@ def test_a_silently_capped_page_truncates_nothing(filled, cap, skip):
 
 
 @pytest.mark.parametrize(("endless", "says"), [("repeat", "again and again"), ("empty", "empty page")])
-def test_edna_promising_more_for_ever_is_an_error_within_bounded_requests(filled, endless, says):
+def test_an_endless_edna_history_fails_after_few_requests(filled, endless, says):
     filled.faults.endless = endless
     with pytest.raises(TapError, match=says):
         sync(config(filled, partner_gateway_api_key=None))
     assert len(filled.journal.requests) < 60
 
 
-def test_the_gateway_repeating_a_page_for_ever_is_an_error_within_bounded_requests(filled):
+def test_an_endlessly_repeated_gateway_page_fails_after_few_requests(filled):
     filled.faults.endless = "repeat"
     with pytest.raises(TapError, match="again and again"):
         sync({**config(filled), "edna_api_key": None})
     assert len(filled.journal.requests) < 250
 
 
-def test_a_window_with_as_many_messages_as_a_page_ends(sandbox):
+def test_windows_of_exactly_one_full_page_are_complete(sandbox):
     for count in (0, 1, 50, 100, 200):
         missing = range(len(sandbox.gateway["SMS"]), count)
         sandbox.gateway["SMS"].add(
@@ -107,12 +107,12 @@ def test_a_window_with_as_many_messages_as_a_page_ends(sandbox):
 
 
 @pytest.mark.parametrize("where", ["seconds", "date", "body", "none"])
-def test_a_429_is_waited_for_and_loses_nothing(filled, where):
+def test_a_429_delays_the_run_but_loses_nothing(filled, where):
     filled.faults = Faults(limit_next=3, limit_wait_s=0.1, retry_after=where)
     assert_all_arrive_once(filled, sync(config(filled)))
 
 
-def test_no_request_is_sent_before_the_time_that_a_429_asks_for(filled):
+def test_no_request_precedes_the_time_that_a_429_requests(filled):
     filled.faults = Faults(limit_next=1, limit_wait_s=1.0, retry_after="seconds")
     sync(config(filled, concurrency=8, page_size=100))
     limited, following = list(filled.journal.requests)[:2]
@@ -120,7 +120,7 @@ def test_no_request_is_sent_before_the_time_that_a_429_asks_for(filled):
     assert following.at - limited.at >= 1.0
 
 
-def test_a_wait_beyond_the_budget_fails_at_once_with_the_state_kept(filled):
+def test_a_wait_beyond_the_budget_fails_and_keeps_the_state(filled):
     asked = []
 
     def limit_later_requests(request):
@@ -137,7 +137,7 @@ def test_a_wait_beyond_the_budget_fails_at_once_with_the_state_kept(filled):
     assert "replication_key_value" in output.bookmark(EDNA)
 
 
-def test_told_its_limit_the_tap_keeps_it(filled):
+def test_a_configured_rate_limit_is_respected(filled):
     filled.gateway_options.requests_per_second = 40
     told = {"partner_gateway_requests_per_second": 40, "edna_api_key": None}
     sync(config(filled, page_size=100, concurrency=8, **told))
@@ -145,7 +145,7 @@ def test_told_its_limit_the_tap_keeps_it(filled):
     assert statuses[429] <= 0.02 * statuses[200]
 
 
-def test_a_limit_that_it_was_not_told_is_not_stormed(filled):
+def test_an_undeclared_rate_limit_triggers_backoff(filled):
     filled.edna_options.requests_per_second = 20
     filled.faults.retry_after = "seconds"
     output = sync(
@@ -169,7 +169,7 @@ def test_a_limit_that_it_was_not_told_is_not_stormed(filled):
         ({"redirect_to": "http://127.0.0.1:9"}, 307, "redirect"),
     ],
 )
-def test_what_cannot_get_better_is_asked_once(filled, refuse, status, says):
+def test_permanent_errors_are_not_retried(filled, refuse, status, says):
     for name, value in refuse.items():
         setattr(filled.faults, name, value)
     with pytest.raises(TapError, match=says):
@@ -180,7 +180,7 @@ def test_what_cannot_get_better_is_asked_once(filled, refuse, status, says):
 
 
 @pytest.mark.parametrize("change", ["insert", "late insert", "status"])
-def test_changes_while_pages_are_read_lose_no_message_that_was_there(filled, change):
+def test_changes_during_a_run_lose_no_message(filled, change):
     before = {stream: truth(filled, stream) for stream in STREAMS}
     numbers = iter(range(1, 10_000))
 
@@ -223,7 +223,7 @@ def answer(status=429, body=b"", **headers):
 
 
 @given(st.integers(1, 10**6))
-def test_waits_are_at_least_what_the_server_asks_for_however_it_says_it(seconds):
+def test_every_format_of_a_requested_wait_is_understood(seconds):
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     body = json.dumps({"status": 429, "retryAfter": seconds}).encode()
     assert retry_after_seconds(answer(Retry_After=str(seconds)), NOW) == seconds
@@ -232,46 +232,46 @@ def test_waits_are_at_least_what_the_server_asks_for_however_it_says_it(seconds)
     assert retry_after_seconds(answer(body=body, Retry_After="1"), NOW) == seconds
 
 
-def test_waits_are_right_although_the_servers_clock_is_wrong():
+def test_a_requested_wait_is_right_despite_a_wrong_server_clock():
     wrong = NOW - timedelta(hours=1)
     date = format_datetime(wrong + timedelta(seconds=7), usegmt=True)
     assert retry_after_seconds(answer(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW) == 7
 
 
 @given(st.text(), st.binary())
-def test_waits_that_are_not_readable_are_none(header, body):
+def test_an_unreadable_wait_is_finite_and_not_negative(header, body):
     assert 0 <= retry_after_seconds(answer(body=body, Retry_After=header), NOW) < float("inf")
 
 
 @given(st.integers(1, MAX_ATTEMPTS), st.floats(0, 10**6))
-def test_waits_never_fall_below_the_asked_one(attempts, not_before):
+def test_a_wait_is_never_shorter_than_requested(attempts, not_before):
     assert backoff_delay(attempts, not_before) >= not_before
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_passing_failures_are_retried(status):
-    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_lines, NOW), Retry)
+def test_temporary_failures_are_retried(status):
+    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_rules, NOW), Retry)
 
 
 @given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
-def test_everything_else_is_final_and_shows_nothing_of_the_body(status, body):
-    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_lines, NOW)
+def test_other_failures_are_final_and_do_not_quote_the_body(status, body):
+    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
     assert isinstance(verdict, Fail)
     assert "CANARY" not in verdict.reason
 
 
-def test_the_vendors_code_is_named_with_the_setting_to_mend():
-    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_lines, NOW)
+def test_an_error_names_the_vendors_code_and_the_setting():
+    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_rules, NOW)
     assert verdict == Fail("status 400 limit-not-valid: lower page_size", 400)
 
 
-def test_both_budgets_end_the_tries():
+def test_both_retry_budgets_end_the_attempts():
     assert within_retry_budget(MAX_ATTEMPTS - 1, 5.0, 5.0)
     assert not within_retry_budget(MAX_ATTEMPTS, 0.0, 5.0)
     assert not within_retry_budget(1, 5.1, 5.0)
 
 
-def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
+def test_the_rate_limiter_counts_in_sliding_windows():
     now = 0.0
     rate_limiter = RateLimiter(per_second=5, per_minute=8, clock=lambda: now)
     assert [rate_limiter.reserve() for _ in range(5)] == [0.0] * 5
@@ -288,7 +288,7 @@ def test_a_pace_counts_over_sliding_windows_for_all_who_ask():
     st.none() | st.floats(0.1, 5_000),
     st.lists(st.floats(0, 2), max_size=30),
 )
-def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute, pauses):
+def test_both_rate_limits_hold_in_every_sliding_window(per_second, per_minute, pauses):
     now = 1_000.0
     rate_limiter = RateLimiter(per_second=per_second, per_minute=per_minute, clock=lambda: now)
     sent = []
@@ -313,7 +313,7 @@ def test_a_pace_keeps_both_limits_in_every_sliding_window(per_second, per_minute
     st.floats(1, 5_000),
     st.lists(st.tuples(st.integers(0, 7), st.floats(0, 90), st.integers(1, 40)), max_size=20),
 )
-def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
+def test_processes_that_share_a_rate_limit_respect_it_together(
     shared_by, per_second, per_minute, runs
 ):
     """Each run is a process of its own, one after the other in one of the places."""
@@ -337,7 +337,7 @@ def test_sharers_of_a_pace_keep_its_limits_together_whoever_comes_after_whom(
         assert most <= int(limit)
 
 
-def test_a_pace_that_was_too_fast_stops_all_then_spaces_then_recovers():
+def test_after_a_429_the_rate_limiter_pauses_then_recovers():
     now = 100.0
     rate_limiter = RateLimiter(clock=lambda: now)
     assert rate_limiter.reserve() == 0.0
@@ -365,7 +365,7 @@ def test_no_thread_outlives_a_sync(filled):
     ("header", "seconds"),
     [("1.5", 1.5), (" 3 ", 3), ("3, 3", 3), ("1,7", 7), (".5", 0.5), ("-3", 0), ("1e3", 0), ("nan", 0)],
 )
-def test_a_wait_may_be_a_fraction_repeated_or_padded(header, seconds):
+def test_a_requested_wait_may_be_fractional_repeated_or_padded(header, seconds):
     assert retry_after_seconds(answer(Retry_After=header), NOW) == seconds
 
 
@@ -375,7 +375,7 @@ def test_a_wait_may_be_a_fraction_repeated_or_padded(header, seconds):
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"retryAfter": ' + b"9" * 5_000 + b"}", b'{"retryAfter": 1e999}']
 )
-def test_absurd_waits_do_not_crash(date, body):
+def test_an_absurd_wait_causes_no_crash(date, body):
     assert 0 <= retry_after_seconds(answer(body=body, Retry_After=date), NOW) < float("inf")
 
 
@@ -454,20 +454,20 @@ def send_for(seconds, server, other_starts=None):
 
 
 @pytest.mark.parametrize("slides", [True, False])
-def test_a_limit_that_nobody_shares_is_used_whole(slides):
+def test_an_unshared_rate_limit_is_used_fully(slides):
     served, refused = send_for(300, SharedLimit(slides=slides))
     assert served >= 0.8 * 5 * 1000
     assert refused == 0
 
 
 @pytest.mark.parametrize("slides", [True, False])
-def test_a_period_that_another_program_used_up_is_waited_for(slides):
+def test_a_period_exhausted_by_another_program_is_waited_for(slides):
     served, refused = send_for(120, SharedLimit(slides=slides), other_starts=1_000_035.0)
     assert refused <= 1
     assert served >= 250
 
 
-def test_a_reset_that_the_server_names_is_waited_for():
+def test_a_reset_time_from_the_server_is_waited_for():
     now = 100.0
     rate_limiter = RateLimiter(clock=lambda: now)
     rate_limiter.note_remaining(0, 100)
@@ -476,7 +476,7 @@ def test_a_reset_that_the_server_names_is_waited_for():
     assert rate_limiter.reserve() == pytest.approx(7)
 
 
-def test_an_allowance_is_read_from_headers():
+def test_remaining_requests_are_read_from_headers():
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "1000"}
     assert remaining_requests(headers, NOW) == (0, 1000, None)
     assert remaining_requests(headers | {"X-RateLimit-Reset": "9"}, NOW) == (0, 1000, 9)
@@ -485,6 +485,6 @@ def test_an_allowance_is_read_from_headers():
     assert remaining_requests({"X-RateLimit-Remaining": "none"}, NOW) is None
 
 
-def test_time_that_no_wait_explains_was_a_suspension():
+def test_unexplained_time_is_a_suspension():
     assert was_suspended(elapsed=1_000, accounted=60, max_seconds=900)
     assert not was_suspended(elapsed=1_000, accounted=990, max_seconds=900)

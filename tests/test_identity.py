@@ -21,7 +21,7 @@ def read(vendor, **settings):
         return sync((vendor.settings if is_edna else vendor.gateway_settings)(**settings))
 
 
-def test_incoming_and_outgoing_messages_share_identifiers_without_conflict():
+def test_incoming_and_outgoing_messages_may_share_identifiers():
     vendor = Vendor([edna_row(1, END - HOUR, direction=direction) for direction in ("IN", "OUT")])
     output = read(vendor)
     assert [(record["messageId"], record["direction"]) for record in output.records(EDNA)] == [
@@ -34,7 +34,7 @@ def test_incoming_and_outgoing_messages_share_identifiers_without_conflict():
     assert schema["key_properties"] == ["messageId", "direction"]
 
 
-def test_a_catalog_from_before_does_not_change_the_key():
+def test_an_old_catalog_does_not_change_the_key():
     catalog = selecting(EDNA)
     for stream in catalog["streams"]:
         stream["key_properties"] = ["messageId"]
@@ -48,7 +48,7 @@ def test_a_catalog_from_before_does_not_change_the_key():
 
 
 @pytest.mark.parametrize("direction", [None, "", " "])
-def test_a_row_without_a_direction_takes_the_configured_one(direction):
+def test_a_row_without_a_direction_gets_the_configured_one(direction):
     vendor = Vendor([edna_row(1, END - HOUR, direction=direction)])
     assert [record["direction"] for record in read(vendor, edna_direction="IN").records(EDNA)] == ["IN"]
     assert [message["reason"] for message in read(vendor).records(REJECTED)] == ["no readable direction"]
@@ -56,7 +56,7 @@ def test_a_row_without_a_direction_takes_the_configured_one(direction):
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n", None])
 @pytest.mark.parametrize("other", [{}, {"messageId": None}, {"unknown": 1}])
-def test_a_blank_identifier_counts_as_missing_whatever_else_is_on_the_page(blank, other):
+def test_a_blank_identifier_counts_as_missing(blank, other):
     rows = [
         gateway_row(1, END - HOUR, messageId=blank, customerMessageId="order-1"),
         gateway_row(2, END - HOUR, messageId=blank, customerMessageId=blank),
@@ -83,7 +83,7 @@ def test_a_blank_identifier_counts_as_missing_whatever_else_is_on_the_page(blank
     ids=json.dumps,
 )
 @pytest.mark.parametrize("flat", [True, False])
-def test_rejected_messages_that_a_stream_map_drops_are_not_said_to_be_kept(maps, kept, flat, caplog):
+def test_rejected_messages_dropped_by_a_map_are_reported_as_discarded(maps, kept, flat, caplog):
     rows = [edna_row(1, END - HOUR), edna_row(2, END - HOUR, direction="")]
     read(Vendor(rows), stream_maps=maps, flattening_enabled=flat, flattening_max_depth=1)
     assert ("they are in the stream rejected_messages" in caplog.text) is kept
@@ -91,7 +91,7 @@ def test_rejected_messages_that_a_stream_map_drops_are_not_said_to_be_kept(maps,
 
 
 @pytest.mark.parametrize("recipients", [2, 50])
-def test_messages_that_share_an_identifier_are_rejected_but_the_first(recipients):
+def test_only_the_first_message_with_an_identifier_is_accepted(recipients):
     rows = [
         gateway_row(n, END - HOUR + timedelta(seconds=n), messageId="campaign", body=f"text {n}")
         for n in range(recipients)
@@ -125,7 +125,7 @@ def test_an_identifier_shared_across_windows_overwrites_nothing():
     assert len(output.records(REJECTED)) == 24
 
 
-def test_only_rows_near_a_boundary_are_taken_for_the_same():
+def test_rows_far_from_a_boundary_are_not_duplicates():
     """edna's identifier of an earlier window, sent again later, is a newer version and is not left out."""
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(15_000, timedelta(days=30)), start=1)]
     rows[-1]["messageId"] = rows[0]["messageId"]
@@ -158,7 +158,7 @@ def page_with(element):
     ],
     ids=["null", "string", "array", "deep", "long field", "long identifier"],
 )
-def test_a_row_that_cannot_be_read_is_rejected_and_the_others_arrive(element, reason):
+def test_an_unreadable_row_is_rejected_alone(element, reason):
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(500, timedelta(days=1)), start=1)]
     output = read(Vendor(rows, answer=page_with(element)))
     assert len(output.records(EDNA)) == 500
@@ -168,7 +168,7 @@ def test_a_row_that_cannot_be_read_is_rejected_and_the_others_arrive(element, re
 
 
 @pytest.mark.parametrize("has_next", [{}, {"hasNext": None}])
-def test_an_unknown_has_next_is_no_error(has_next):
+def test_an_unknown_has_next_is_allowed(has_next):
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(2_500, timedelta(days=1)), start=1)]
     output = read(Vendor(rows, answer=lambda page, _: {"content": page, **has_next}))
     assert len(output.records(EDNA)) == 2_500
@@ -203,7 +203,7 @@ def test_u_0000_is_replaced_everywhere_and_counted(make, caplog):
 
 
 @pytest.mark.parametrize("charset", ["windows-1251", "utf-16", "utf-8"])
-def test_a_declared_charset_is_honoured(charset):
+def test_a_declared_charset_is_used(charset):
     def answer(page, more):
         return json.dumps({"content": page, "hasNext": more}, ensure_ascii=False).encode(charset)
 
@@ -215,14 +215,14 @@ def test_a_declared_charset_is_honoured(charset):
     assert [record["content"] for record in read(vendor).records(EDNA)] == ["Привет"]
 
 
-def test_bytes_that_are_no_text_are_counted(caplog):
+def test_bytes_that_are_not_text_are_counted(caplog):
     row = json.dumps(edna_row(1, END - HOUR, content="ab")).encode().replace(b"ab", b"a\xff\xfeb")
     output = read(Vendor([edna_row(1, END - HOUR)], answer=lambda *_: b'{"content": [' + row + b"]}"))
     assert [record["content"] for record in output.records(EDNA)] == ["a\ufffd\ufffdb"]
     assert "characters of edna_history are not valid" in caplog.text
 
 
-def test_a_row_is_rejected_once_per_run_at_boundaries_too():
+def test_a_row_at_a_boundary_is_rejected_once():
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(25_000, timedelta(days=30)), start=1)]
     odd = [edna_row(0.5, sent) for sent in spread(40, timedelta(days=30))]
     output = read(Vendor([*rows, *odd]), stream_maps={})

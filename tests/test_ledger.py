@@ -39,7 +39,7 @@ def total(output, column):
     return sum(row[column] for row in output.records(LEDGER))
 
 
-def test_its_sums_are_what_was_emitted_and_its_windows_join(life_like):
+def test_the_ledger_matches_the_records_and_its_windows_join(life_like):
     output = sync(config(life_like))
     check_ledger(output)
     for stream in STREAMS:
@@ -50,7 +50,7 @@ def test_its_sums_are_what_was_emitted_and_its_windows_join(life_like):
     assert total(output, "messages") > 14_000
 
 
-def test_its_requests_and_retries_are_those_that_the_server_has_seen(sandbox, life_like):
+def test_the_ledger_counts_requests_and_retries_as_the_server_does(sandbox, life_like):
     sandbox.edna.add(*life_like.edna)
     sandbox.gateway["SMS"].add(*life_like.gateway["SMS"])
     sandbox.faults = Faults(error_rate=0.1, truncate_rate=0.1, html_rate=0.1, seed=1)
@@ -60,14 +60,14 @@ def test_its_requests_and_retries_are_those_that_the_server_has_seen(sandbox, li
     assert total(output, "retries") > 50
 
 
-def test_a_stretch_without_messages_is_in_it_too(sandbox):
+def test_the_ledger_includes_windows_without_messages(sandbox):
     output = sync(config(sandbox))
     assert {(row["stream"], row["messages"], row["pages"]) for row in output.records(LEDGER)} == {
         (stream, 0, 1) for stream in STREAMS
     }
 
 
-def test_it_says_why_a_window_was_read(sandbox):
+def test_the_ledger_gives_the_reason_for_each_window(sandbox):
     ages = {"revisit_after": ["P1D"], "visibility_lag": "PT0S"}
     first = sync(config(sandbox, **ages, end_date=iso(END - HOUR)))
     second = sync(config(sandbox, **ages), state=first.state)
@@ -86,7 +86,7 @@ def reasons(output):
     ]
 
 
-def test_rejected_messages_are_counted_beside_the_others(sandbox):
+def test_the_ledger_counts_rejected_messages_separately(sandbox):
     sandbox.edna.add(
         Message(id=1, sent_ms=END_MS, channel="SMS"),
         Message(id=2, sent_ms=END_MS, channel="SMS", fields={"messageId": "two"}),
@@ -97,7 +97,7 @@ def test_rejected_messages_are_counted_beside_the_others(sandbox):
     assert (row["messages"], row["rejected"]) == (1, 1)
 
 
-def test_of_a_run_that_fails_it_has_the_windows_that_were_read_whole(sandbox, life_like):
+def test_the_ledger_of_a_failed_run_has_the_complete_windows(sandbox, life_like):
     sandbox.edna.add(*life_like.edna)
     errors: list[TapError] = []
     sandbox.journal.watch = lambda request: refuse_from(sandbox, request, offset=3_000)
@@ -113,12 +113,12 @@ def refuse_from(sandbox, request, offset):
 
 
 @pytest.mark.parametrize("maps", [{}, {"stream_maps": {LEDGER: {"secondsTwice": "seconds * 2"}}}])
-def test_stream_maps_apply_to_it_as_to_all(sandbox, maps):
+def test_stream_maps_apply_to_the_ledger(sandbox, maps):
     (row, *_) = sync(config(sandbox, **maps)).records(LEDGER)
     assert row.get("secondsTwice") == (row["seconds"] * 2 if maps else None)
 
 
-def test_deselected_it_costs_nothing(sandbox):
+def test_a_deselected_ledger_costs_nothing(sandbox):
     with_it = sync(config(sandbox))
     before = len(sandbox.requests)
     without = sync(config(sandbox), catalog=selecting(*STREAMS, REJECTED))
@@ -128,13 +128,13 @@ def test_deselected_it_costs_nothing(sandbox):
     assert len(sandbox.requests) == 2 * before
 
 
-def test_its_schema_comes_once_before_its_first_row(life_like):
+def test_the_ledgers_schema_is_emitted_once_before_its_rows(life_like):
     messages = [message for message in sync(config(life_like)).messages if message.get("stream") == LEDGER]
     assert [message["type"] for message in messages].count("SCHEMA") == 1
     assert messages[0]["type"] == "SCHEMA"
 
 
-def test_an_export_is_in_it_with_what_its_jobs_and_downloads_have_taken(sandbox, life_like):
+def test_the_ledger_counts_the_requests_of_an_export(sandbox, life_like):
     sandbox.gateway["SMS"].add(*list(life_like.gateway["SMS"])[::6])
     settings = config(sandbox, partner_gateway_export=True)
     output = sync(settings, catalog=selecting(EXPORT, LEDGER), tap_class=ImpatientTap)

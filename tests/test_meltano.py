@@ -96,7 +96,7 @@ def variables(sandbox, prefix="TAP_MSGHISTORY_"):
     }
 
 
-def test_one_vendor_from_settings_in_the_environment_to_a_state_that_plan_reads(tmp_path):
+def test_settings_in_the_environment_lead_to_a_readable_state(tmp_path):
     with serving(1) as sandbox:
         given = {**variables(sandbox), "TAP_MSGHISTORY_REVISIT_AFTER": json.dumps(AGES)}
         project = Project(tmp_path, given)
@@ -122,7 +122,7 @@ def test_one_vendor_from_settings_in_the_environment_to_a_state_that_plan_reads(
         assert planned.stdout.count("revisit") == len(AGES)
 
 
-def test_two_accounts_by_inheritance_have_their_own_keys_and_states(tmp_path):
+def test_two_inherited_accounts_have_separate_keys_and_states(tmp_path):
     with serving(1) as first, serving(2) as second:
         project = Project(tmp_path, {**variables(first), **variables(second, "TAP_MSGHISTORY__SECOND_")})
         loaded = []
@@ -150,7 +150,7 @@ def test_without_select_no_export_is_queued(tmp_path):
         assert [request for request in sandbox.requests if request.method == "POST"] == []
 
 
-def test_the_readme_leads_from_an_empty_directory_to_rows_in_postgresql(tmp_path):
+def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
     """As pasted, but for the home directory, the date, the key and the database."""
     readme = (ROOT / "README.md").read_text()
     block = readme.partition("## With Meltano\n")[2].partition("```console\n")[2].partition("```")[0]

@@ -43,7 +43,7 @@ def default(name: str, declared: dict[str, Any]) -> Any:
     return str(value) if kind(name, declared["type"]) == "string" else value
 
 
-def test_it_has_every_setting_as_the_tap_describes_it(extractor, about):
+def test_meltano_yml_has_every_setting_with_its_description(extractor, about):
     settings = {setting.pop("name"): setting for setting in extractor["settings"]}
     assert settings == {
         name: {
@@ -57,9 +57,9 @@ def test_it_has_every_setting_as_the_tap_describes_it(extractor, about):
     }
 
 
-def test_it_has_the_taps_capabilities(extractor, about):
+def test_meltano_yml_has_the_capabilities_of_the_tap(extractor, about):
     assert extractor["capabilities"] == sorted(about["capabilities"])
 
 
-def test_it_selects_every_stream_that_the_credentials_give_access_to(extractor):
+def test_meltano_yml_selects_all_streams(extractor):
     assert extractor["select"] == ["*.*"]

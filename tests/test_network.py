@@ -179,7 +179,7 @@ SPOILS = [
 
 
 @pytest.mark.parametrize("spoil", SPOILS, ids=lambda function: function.__name__)
-def test_an_answer_that_is_no_whole_http_is_asked_for_again_and_nothing_is_lost_or_doubled(small, spoil):
+def test_invalid_http_responses_are_retried_without_loss_or_duplicates(small, spoil):
     front = Front(small.url, spoil, spoil)
     with serving(front) as port:
         output = sync(behind(f"http://127.0.0.1:{port}", small))
@@ -188,7 +188,7 @@ def test_an_answer_that_is_no_whole_http_is_asked_for_again_and_nothing_is_lost_
     assert sum(asked.values()) == len(asked) + 2
 
 
-def test_a_server_that_stalls_within_its_answer_is_asked_again_after_request_timeout(small):
+def test_a_stalled_response_is_retried_after_request_timeout(small):
     over = []
 
     def stall(connection, answer):
@@ -201,7 +201,7 @@ def test_a_server_that_stalls_within_its_answer_is_asked_again_after_request_tim
     assert over == [b""]
 
 
-def test_an_answer_that_comes_byte_by_byte_is_read_whole(small):
+def test_a_response_sent_byte_by_byte_is_read_completely(small):
     def drip(connection, answer):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(len(answer)):
@@ -213,7 +213,7 @@ def test_an_answer_that_comes_byte_by_byte_is_read_whole(small):
     assert len(front.requests) == len(set(front.requests))
 
 
-def test_what_is_left_over_on_a_connection_is_no_answer_to_the_next_request(small):
+def test_a_second_response_on_a_connection_is_ignored(small):
     """A server answers twice on one connection: the second answer belongs to no request."""
 
     def answer_twice(connection, answer):
@@ -225,14 +225,14 @@ def test_what_is_left_over_on_a_connection_is_no_answer_to_the_next_request(smal
         assert_all_arrive_once(small, sync(behind(f"http://127.0.0.1:{port}", small)))
 
 
-def test_a_server_that_is_always_rude_is_an_error_when_the_budget_is_spent(small):
+def test_persistently_invalid_http_fails_when_the_budget_is_spent(small):
     answering = Answering(b"SSH-2.0-OpenSSH_9.6\r\n")
     with serving(answering) as port, pytest.raises(TapError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
         sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None))
     assert len(answering.requests) <= MAX_ATTEMPTS
 
 
-def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small):
+def test_no_request_is_sent_beyond_the_retry_budget(small):
     answering = Answering(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
     with serving(answering) as port, pytest.raises(TapError, match="max_retry_seconds"):
         sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None, max_retry_seconds=1))
@@ -240,7 +240,7 @@ def test_a_server_that_says_too_many_is_not_asked_again_beyond_the_budget(small)
     assert len(answering.requests) <= 5
 
 
-def test_a_limit_is_used_to_four_fifths_at_least():
+def test_at_least_four_fifths_of_a_rate_limit_are_used():
     now, sent = 0.0, 0
     rate_limiter = RateLimiter(per_second=50, per_minute=1000, clock=lambda: now)
     while now < 600:
@@ -282,7 +282,7 @@ def distrusted(tmp_path):
     return str(path)
 
 
-def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_one_line(small, tls, tmp_path):
+def test_a_server_with_an_untrusted_certificate_gets_no_request(small, tls, tmp_path):
     front = Front(small.url)
     connections = []
 
@@ -300,7 +300,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_request_and_is_on
     assert "retrying in" not in finished.stderr
 
 
-def test_a_certificate_of_another_host_is_not_taken(small, tls, trusted, monkeypatch):
+def test_a_certificate_without_the_requested_name_is_not_trusted(small, tls, trusted, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     front = Front(small.url)
     with serving(front, tls) as port, pytest.raises(TapError, match="TLS certificate of localhost"):
@@ -315,7 +315,7 @@ def test_a_certificate_authority_from_the_environment_is_trusted(small, tls, tru
         assert_all_arrive_once(small, sync(behind(f"https://127.0.0.1:{port}", small)))
 
 
-def test_requests_ca_bundle_goes_before_ssl_cert_file(small, tls, trusted, distrusted, monkeypatch):
+def test_requests_ca_bundle_takes_precedence_over_ssl_cert_file(small, tls, trusted, distrusted, monkeypatch):
     with serving(Front(small.url), tls) as port:
         monkeypatch.setenv("SSL_CERT_FILE", distrusted)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
@@ -338,7 +338,7 @@ def test_a_certificate_for_another_host_is_not_trusted(small, authority, trusted
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("path", ["nowhere.pem", str(ROOT / "README.md")], ids=["missing", "text"])
-def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tmp_path, name, path):
+def test_an_unusable_certificate_file_is_named_in_one_line(small, tmp_path, name, path):
     settings = behind("https://127.0.0.1:9", small, partner_gateway_api_key=None)
     finished = run_here(settings, tmp_path, env=environment(**{name: path}))
     (line,) = error_lines(finished.stderr)
@@ -349,7 +349,7 @@ def test_a_file_of_certificates_that_is_none_is_one_line_that_names_it(small, tm
 
 
 @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x03\x00\x7a\x02"], ids=["at once", "half way"])
-def test_a_tls_handshake_that_breaks_off_is_tried_again(small, tls, trusted, monkeypatch, hello):
+def test_an_interrupted_tls_handshake_is_retried(small, tls, trusted, monkeypatch, hello):
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     front = Front(small.url)
     broken: list[bytes] = []
@@ -371,7 +371,7 @@ def test_a_tls_handshake_that_breaks_off_is_tried_again(small, tls, trusted, mon
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_an_https_proxy_from_the_environment_is_used_and_sees_no_key(small, tls, trusted, monkeypatch, name):
+def test_an_https_proxy_from_the_environment_sees_no_key(small, tls, trusted, monkeypatch, name):
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     front = Front(small.url)
     with serving(front, tls) as port:
@@ -386,7 +386,7 @@ def test_an_https_proxy_from_the_environment_is_used_and_sees_no_key(small, tls,
     assert not any(b"proxy-authorization" in request.lower() for request in front.requests)
 
 
-def test_no_proxy_from_the_environment_is_heeded(small, tls, trusted, monkeypatch):
+def test_no_proxy_from_the_environment_is_respected(small, tls, trusted, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", trusted)
     monkeypatch.setenv("HTTPS_PROXY", NOWHERE)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,example.com")
@@ -395,7 +395,7 @@ def test_no_proxy_from_the_environment_is_heeded(small, tls, trusted, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_key_that_goes_to_loopback_unencrypted_goes_through_no_proxy(small, monkeypatch, name):
+def test_an_unencrypted_key_for_loopback_uses_no_proxy(small, monkeypatch, name):
     proxy = Proxy(small.url)
     with serving(proxy) as port:
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
@@ -404,7 +404,7 @@ def test_a_key_that_goes_to_loopback_unencrypted_goes_through_no_proxy(small, mo
 
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required"])
-def test_a_proxy_that_refuses_is_an_error_that_says_so(small, monkeypatch, status):
+def test_the_error_for_a_refusing_proxy_mentions_the_proxy(small, monkeypatch, status):
     refusing = Answering(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
     with serving(refusing) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
@@ -414,7 +414,7 @@ def test_a_proxy_that_refuses_is_an_error_that_says_so(small, monkeypatch, statu
 
 
 @pytest.mark.parametrize("proxy", ["gopher://127.0.0.1:9", "http://127.0.0.1:port", "http://"])
-def test_a_proxy_that_is_no_url_is_an_error_at_once(small, monkeypatch, caplog, proxy):
+def test_an_invalid_proxy_url_fails_immediately(small, monkeypatch, caplog, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(TapError, match="proxy"):
         sync(behind("https://vendor.test", small))

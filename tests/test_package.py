@@ -41,7 +41,7 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
     assert sandbox.returncode == 1
 
 
-def test_the_wheel_holds_the_tap_and_its_sandbox_only(distributions):
+def test_the_wheel_contains_only_the_tap_and_its_sandbox(distributions):
     (wheel,) = distributions.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_msghistory", "msghistory_sandbox"}

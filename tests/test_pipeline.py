@@ -91,7 +91,7 @@ def read_by_second_sync(sent: str) -> bool:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_first_sync_loads_every_message_as_the_vendor_shows_it(walk, stream):
+def test_the_first_sync_loads_every_message_unchanged(walk, stream):
     assert walk.loaded[0][stream]
     assert walk.loaded[0][stream] == walk.shown[0][stream]
 
@@ -116,13 +116,13 @@ def test_statuses_have_changed_between_the_syncs(walk):
     assert changed["partner_gateway_history_sms"]
 
 
-def test_the_second_sync_goes_on_from_meltanos_state(walk):
+def test_the_second_sync_resumes_from_meltanos_state(walk):
     first, both = walk.rows_read
     assert both - first < first / 2
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_table_is_keyed_as_the_stream(walk, stream):
+def test_a_table_has_the_streams_primary_key(walk, stream):
     question = sql.SQL("""
         SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indisprimary AND indrelid = {}::regclass
@@ -158,14 +158,14 @@ def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
     return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
 
 
-def test_by_the_ledger_nothing_is_missing_and_all_was_read_up_to_the_last_run(walk):
+def test_by_the_ledger_nothing_is_missing(walk):
     missing, never_read, in_doubt, in_future, read_to, _ = asked(walk.warehouse)
     assert missing == never_read == in_doubt == in_future == []
     end = END.replace(tzinfo=None)
     assert [(stream, until) for stream, until, _ in read_to] == [(stream, end) for stream in sorted(STREAMS)]
 
 
-def test_what_has_gone_from_the_warehouse_is_found_by_day(walk):
+def test_messages_missing_from_the_warehouse_are_found_by_day(walk):
     with walk.warehouse.connection.transaction(force_rollback=True):
         day = walk.warehouse.query(
             sql.SQL("""
@@ -191,7 +191,7 @@ def note(
     house.connection.execute(row.format(run, since, until, messages, *values.values()))
 
 
-def test_a_loss_hides_in_no_instant_at_which_windows_meet(walk):
+def test_messages_missing_at_window_boundaries_are_found(walk):
     """40 messages are sent at a bound, and nobody knows where they count; 30 others are missing."""
     first, second, third = (datetime(2030, 1, 1, hour) for hour in range(3))  # noqa: DTZ001 - as in the table
     sent = {first + timedelta(minutes=1): 70, second: 40, third: 50}
@@ -208,7 +208,7 @@ def test_a_loss_hides_in_no_instant_at_which_windows_meet(walk):
     assert missing == 30
 
 
-def test_a_stretch_that_was_never_read_is_found(walk):
+def test_a_range_that_was_never_read_is_found(walk):
     end = END.replace(tzinfo=None)
     with walk.warehouse.connection.transaction(force_rollback=True):
         note(walk.warehouse, end + DAY, end + 2 * DAY, 0)
@@ -217,7 +217,7 @@ def test_a_stretch_that_was_never_read_is_found(walk):
 
 
 @pytest.mark.parametrize("doubt", [{"refused": True, "confirmed": False}, {"confirmed": False}])
-def test_a_window_in_doubt_is_shown_until_a_later_one_is_confirmed(walk, doubt):
+def test_an_unconfirmed_window_is_listed_until_it_is_confirmed(walk, doubt):
     first, second = (datetime(2030, 1, 1, hour) for hour in range(2))  # noqa: DTZ001 - as in the table
     with walk.warehouse.connection.transaction(force_rollback=True):
         note(walk.warehouse, first, second, 0, **doubt)
@@ -228,7 +228,7 @@ def test_a_window_in_doubt_is_shown_until_a_later_one_is_confirmed(walk, doubt):
     assert settled == []
 
 
-def test_a_bookmark_in_the_future_is_shown(walk):
+def test_a_bookmark_in_the_future_is_found(walk):
     hour = timedelta(hours=1)
     future = datetime.now(timezone.utc).replace(tzinfo=None) + hour
     with walk.warehouse.connection.transaction(force_rollback=True):
@@ -237,7 +237,7 @@ def test_a_bookmark_in_the_future_is_shown(walk):
     assert (stream, until) == ("edna_history", future)
 
 
-def test_the_questions_work_with_lower_case_columns_and_time_zones(walk):
+def test_the_queries_work_with_lower_case_columns_and_time_zones(walk):
     """As pipelinewise-target-postgres makes tables."""
     expected = asked(walk.warehouse)
     house = walk.warehouse.connection
@@ -262,7 +262,7 @@ def test_the_questions_work_with_lower_case_columns_and_time_zones(walk):
         assert asked(walk.warehouse)[5] == expected[5]
 
 
-def test_a_refused_window_hides_no_loss(walk):
+def test_a_refused_window_hides_no_missing_messages(walk):
     """Its messages are there, but were not counted this time."""
     bounds = [datetime(2030, 1, 1, hour) for hour in range(3)]  # noqa: DTZ001 - as in the table
     with walk.warehouse.connection.transaction(force_rollback=True):
@@ -290,7 +290,7 @@ def test_open_statuses_are_counted_by_age(walk):
     assert all(sum(row[2:-1]) == 0 for row in rows)  # all were sent in 2024
 
 
-def test_the_ledgers_table_has_a_row_a_window_and_counts_what_was_loaded(walk):
+def test_the_ledger_table_counts_the_loaded_messages(walk):
     question = sql.SQL("SELECT stream, sum(messages) FROM {} WHERE reason = 'new' GROUP BY stream")
     loaded = dict(walk.warehouse.query(question.format(sql.Identifier(LEDGER))))
     for stream in STREAMS:

@@ -50,7 +50,7 @@ def emitted(server, **settings):
 
 @pytest.mark.parametrize("objects_as_json", [False, True])
 @pytest.mark.parametrize("old_catalog", [False, True])
-def test_schemas_are_in_the_form_that_most_targets_read(sandbox, objects_as_json, old_catalog):
+def test_schemas_have_a_form_that_most_targets_read(sandbox, objects_as_json, old_catalog):
     catalog = None
     if old_catalog:
         catalog = selecting(EDNA, "partner_gateway_history_sms", REJECTED, "sync_windows")
@@ -78,7 +78,7 @@ def test_schemas_are_in_the_form_that_most_targets_read(sandbox, objects_as_json
     ],
     ids=json.dumps,
 )
-def test_objects_are_json_text_if_asked_for(server, settings):
+def test_objects_are_json_text_if_enabled(server, settings):
     output, records, rejected = emitted(server, **settings)
     first, second = records
     assert json.loads(first["extraFields"]) == UNKNOWN
@@ -104,7 +104,7 @@ def test_objects_are_json_text_in_batch_files_too(server, tmp_path):
     assert json.loads(json.loads(lines[0])["extraFields"]) == UNKNOWN
 
 
-def test_a_catalog_from_before_the_setting_does_not_declare_objects(server):
+def test_an_old_catalog_does_not_declare_objects(server):
     catalog = selecting(EDNA, REJECTED)
     output = sync(server.settings(objects_as_json=True), catalog=catalog)
     assert schemas(output)[EDNA]["properties"]["extraFields"]["type"] == ["string", "null"]
@@ -125,7 +125,7 @@ def test_an_empty_salt_is_refused(server, tmp_path):
     assert (ended.stdout, ended.returncode, server.requests) == ("", 1, [])
 
 
-def test_the_export_exists_only_if_asked_for(sandbox):
+def test_the_export_exists_only_if_enabled(sandbox):
     catalog = selecting(EXPORT)
     output = sync(config(sandbox), catalog=catalog)
     assert output.records(EXPORT) == []

@@ -42,21 +42,21 @@ def half_way():
     return progress
 
 
-def test_a_line_says_how_far_in_send_time_how_many_how_fast_and_how_long_still(half_way):
+def test_a_progress_line_has_send_time_count_rate_and_remaining_time(half_way):
     assert half_way.describe() == (
         "edna_history: up to 2024-11-03 04:00 (UTC), 1,500 messages, 150 per second, 0:00:30 left, "
         "2 s rate-limited"
     )
 
 
-def test_a_line_promises_nothing_before_the_first_window():
+def test_the_remaining_time_is_unknown_before_the_first_window():
     progress = Progress(clock=lambda: 0.0)
     assert progress.describe() == "nothing has been read yet"
     progress.start("edna_history", [NEW])
     assert "up to the start (UTC), 0 messages, 0 per second, unknown left" in progress.describe()
 
 
-def test_the_summary_tells_new_from_revisited_and_counts_what_it_took(half_way):
+def test_the_summary_counts_messages_by_reason_and_requests(half_way):
     assert half_way.summary() == [
         (
             "edna_history: 1,500 messages (300 new, 1,200 revisited), 3 rejected, "
@@ -65,14 +65,14 @@ def test_the_summary_tells_new_from_revisited_and_counts_what_it_took(half_way):
     ]
 
 
-def test_of_a_run_that_fails_the_summary_has_what_it_took(sandbox, tmp_path):
+def test_a_failed_run_has_a_summary_too(sandbox, tmp_path):
     sandbox.faults.fail_next = 10**6
     finished = run(config(sandbox, max_retry_seconds=0), tmp_path)
     assert finished.returncode == 1
     assert "edna_history: failed, 0 messages (0 new, 0 revisited), 0 rejected, 1 requests" in finished.stderr
 
 
-def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
+def test_a_heartbeat_is_logged_after_each_wait(half_way, caplog):
     caplog.set_level(logging.INFO)
     waits = iter([False, False, True])
     beat(half_way, lambda: next(waits))
@@ -81,7 +81,7 @@ def test_a_heartbeat_comes_after_each_wait_until_the_end(half_way, caplog):
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_the_display_has_a_line_a_stream(half_way, width):
+def test_the_display_has_one_line_per_stream(half_way, width):
     half_way.start("partner_gateway_history_whatsapp", [NEW]).ended = 10.0
     shown = io.StringIO()
     Console(width=width, file=shown).print(table(half_way.streams, 10.0, width))
@@ -94,7 +94,7 @@ def test_the_display_has_a_line_a_stream(half_way, width):
     assert ("━" in edna) == (width > 80)
 
 
-def test_at_the_end_the_log_has_a_summary_of_each_stream(life_like, tmp_path):
+def test_the_log_ends_with_a_summary_of_each_stream(life_like, tmp_path):
     finished = run(config(life_like), tmp_path)
     for stream in STREAMS:
         assert re.search(
@@ -121,7 +121,7 @@ def on_a_terminal(settings, directory, **options):
     return stdout, shown.decode()
 
 
-def test_on_a_terminal_a_display_moves_and_stdout_has_records_only(sandbox, tmp_path):
+def test_a_terminal_gets_a_display_and_stdout_only_messages(sandbox, tmp_path):
     stdout, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="xterm"))
     assert whole_lines(stdout)[-1]["type"] == "STATE"
     assert b"\x1b" not in stdout
@@ -133,7 +133,7 @@ def test_on_a_terminal_a_display_moves_and_stdout_has_records_only(sandbox, tmp_
 # What a sync would read.
 
 
-def test_a_terminal_that_goes_away_does_not_matter(sandbox, life_like, tmp_path):
+def test_a_closed_terminal_does_not_stop_the_run(sandbox, life_like, tmp_path):
     sandbox.edna.add(*life_like.edna)
     ours, theirs = pty.openpty()
     with running(config(sandbox), tmp_path, stderr=theirs, env=environment(TERM="xterm")) as process:
@@ -146,7 +146,7 @@ def test_a_terminal_that_goes_away_does_not_matter(sandbox, life_like, tmp_path)
         assert process.wait() == 0
 
 
-def test_a_terminal_that_cannot_go_back_gets_lines(sandbox, tmp_path):
+def test_a_dumb_terminal_gets_lines(sandbox, tmp_path):
     _, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="dumb"))
     assert "\x1b" not in shown
     assert "edna_history: 0 messages" in shown
@@ -158,7 +158,7 @@ def plan(settings, directory, **options):
     return finished, [dict(zip(rows[0], row, strict=False)) for row in rows[1:] if row[0] != "all"]
 
 
-def test_a_plan_names_stretches_and_reasons_and_emits_nothing(life_like, tmp_path):
+def test_a_plan_names_ranges_and_reasons_but_emits_nothing(life_like, tmp_path):
     before = len(life_like.requests)
     state = {"bookmarks": {"edna_history": {"replication_key_value": iso(END - 2 * HOUR)}}}
     settings = config(life_like, revisit_after=["P1D"], visibility_lag="PT0S")
@@ -177,7 +177,7 @@ def test_a_plan_names_stretches_and_reasons_and_emits_nothing(life_like, tmp_pat
     assert f"Estimated from {len(asked)} small requests" in finished.stdout
 
 
-def test_a_plans_requests_are_about_those_of_the_sync(life_like, tmp_path):
+def test_a_plan_estimates_the_requests_of_the_sync(life_like, tmp_path):
     settings = config(life_like, page_size=100, partner_gateway_api_key=None)
     _, (row,) = plan(settings, tmp_path)
     before = len(life_like.requests)
@@ -186,7 +186,7 @@ def test_a_plans_requests_are_about_those_of_the_sync(life_like, tmp_path):
     assert needed / 2 <= int(row["requests"].removeprefix("about ").replace(",", "")) <= needed * 2
 
 
-def test_a_plan_of_nothing_says_so_and_asks_nothing(sandbox, tmp_path):
+def test_a_plan_without_work_sends_no_request(sandbox, tmp_path):
     state = {"bookmarks": {"edna_history": {"replication_key_value": iso(END)}}}
     settings = config(sandbox, partner_gateway_api_key=None)
     _, (row,) = plan(settings, tmp_path, state=state)
@@ -194,7 +194,7 @@ def test_a_plan_of_nothing_says_so_and_asks_nothing(sandbox, tmp_path):
     assert sandbox.requests == []
 
 
-def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
+def test_a_plan_does_not_estimate_exports(sandbox, tmp_path):
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps(selecting(EXPORT)))
     settings = config(sandbox, partner_gateway_export=True)
@@ -205,13 +205,13 @@ def test_a_plan_does_not_say_what_an_export_takes(sandbox, tmp_path):
     assert sandbox.requests == []
 
 
-def test_a_plan_with_a_wrong_key_is_one_line(sandbox, tmp_path):
+def test_a_plan_with_a_wrong_key_causes_one_line(sandbox, tmp_path):
     finished, _ = plan(config(sandbox, edna_api_key="wrong"), tmp_path)
     assert finished.returncode == 1
     assert "check edna_api_key" in finished.stderr.splitlines()[-1]
 
 
-def test_a_plans_time_is_what_the_pace_allows(life_like, tmp_path):
+def test_a_plan_estimates_the_time_from_the_rate_limit(life_like, tmp_path):
     settings = config(life_like, page_size=1, edna_requests_per_second=20, partner_gateway_api_key=None)
     _, (row,) = plan(settings, tmp_path)
     requests = int(row["requests"].removeprefix("about ").replace(",", ""))

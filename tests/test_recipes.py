@@ -63,7 +63,7 @@ def assert_nothing_personal(text):
 @pytest.mark.parametrize(
     "more", [{}, {"flattening_enabled": True, "flattening_max_depth": 3}], ids=["", "flat"]
 )
-def test_addresses_are_hashed_and_texts_are_gone_and_keys_are_there(personal, recipe, more):
+def test_addresses_are_hashed_and_texts_are_dropped(personal, recipe, more):
     output = sync(config(personal, **recipe, **more))
     assert_nothing_personal(json.dumps(output.messages))
     hashed = hashlib.sha256(f"{PEPPER}{PHONE}".encode()).hexdigest()
@@ -76,7 +76,7 @@ def test_addresses_are_hashed_and_texts_are_gone_and_keys_are_there(personal, re
     assert all(message["reason"] for message in rejected)
 
 
-def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_column(personal, recipe):
+def test_schemas_contain_no_dropped_column_and_records_are_valid(personal, recipe):
     output = sync(config(personal, **recipe))
     schemas = {
         message["stream"]: message["schema"] for message in output.messages if message["type"] == "SCHEMA"
@@ -89,7 +89,7 @@ def test_every_record_is_valid_by_the_schema_before_it_which_has_no_dropped_colu
             jsonschema.Draft202012Validator(schema).validate(record)
 
 
-def test_every_column_that_holds_personal_data_is_in_it(recipe):
+def test_the_recipe_covers_every_column_with_personal_data(recipe):
     for stream, name in SCHEMAS.items():
         (maps,) = (mapping for pattern, mapping in recipe["stream_maps"].items() if fnmatch(stream, pattern))
         properties = json.loads((ROOT / "schemas" / f"{name}.json").read_text())["properties"]
@@ -99,25 +99,25 @@ def test_every_column_that_holds_personal_data_is_in_it(recipe):
         assert personal | ({"extraFields"} & properties.keys()) <= maps.keys()
 
 
-def test_a_stream_that_it_does_not_name_stays_out(recipe):
+def test_streams_that_the_recipe_does_not_name_are_dropped(recipe):
     maps = recipe["stream_maps"]
     assert maps["__else__"] == "__NULL__"
     named = [stream for stream in SCHEMAS if any(fnmatch(stream, pattern) for pattern in maps)]
     assert named == list(SCHEMAS)
 
 
-def test_it_has_no_null_for_meltano_would_take_that_out(recipe):
+def test_the_recipe_has_no_null_which_meltano_would_remove(recipe):
     assert "null" not in json.dumps(recipe)
 
 
 @pytest.mark.parametrize("salt", [{}, {"salt": None}])
-def test_without_a_salt_the_run_fails_and_nothing_is_written(personal, recipe, tmp_path, salt):
+def test_without_a_salt_the_run_fails_and_writes_nothing(personal, recipe, tmp_path, salt):
     finished = run_here(config(personal, **{**recipe, "stream_map_config": salt}), tmp_path)
     assert finished.returncode == 1
     assert_nothing_personal(finished.stdout + finished.stderr)
 
 
-def test_batch_files_do_not_bypass_it(personal, recipe, tmp_path):
+def test_batch_files_do_not_bypass_the_recipe(personal, recipe, tmp_path):
     batch_config = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": tmp_path.as_uri(), "prefix": ""},
@@ -133,7 +133,7 @@ def test_batch_files_do_not_bypass_it(personal, recipe, tmp_path):
 
 
 @pytest.mark.parametrize("pattern", ["*", "partner_gateway_history_*"])
-def test_a_map_may_be_for_many_streams_at_once_also_for_some_that_are_off_by_default(personal, pattern):
+def test_a_stream_map_may_apply_to_many_streams(personal, pattern):
     output = sync(config(personal, stream_maps={pattern: {"body": "__NULL__", "destination": "__NULL__"}}))
     for stream in GATEWAY_STREAMS.values():
         assert output.records(stream)

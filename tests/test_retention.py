@@ -51,7 +51,7 @@ def test_a_refused_new_range_names_start_date(make):
     assert caught.value.status == 400
 
 
-def test_a_refusal_of_every_range_is_the_vendors_own_error():
+def test_a_refusal_of_every_range_is_reported_as_received():
     server = vendor(keeps=-100 * DAY)
     begin = (END - 2 * DAY).isoformat()
     state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
@@ -75,7 +75,7 @@ def test_a_connection_test_requests_one_small_page_per_stream(make):
 
 @pytest.mark.parametrize("make", [edna_row, gateway_row])
 @pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=6), timedelta(days=45)])
-def test_a_clock_far_ahead_of_the_servers_reads_up_to_the_servers_time(make, ahead, caplog):
+def test_a_wrong_clock_reads_up_to_the_servers_time(make, ahead, caplog):
     now = datetime.now(timezone.utc)
     theirs = now - ahead
     rows = [make(number, sent) for number, sent in enumerate(spread(50, 30 * DAY, end=theirs), start=1)]
@@ -92,7 +92,7 @@ def test_a_clock_far_ahead_of_the_servers_reads_up_to_the_servers_time(make, ahe
     assert len(output.records(stream)) == len(rows)
 
 
-def test_an_earlier_start_date_beside_a_state_is_said_to_have_no_effect(caplog):
+def test_an_earlier_start_date_than_the_states_causes_a_warning(caplog):
     server = vendor(keeps=365 * DAY)
     with server.serve():
         first = sync(settings(server, edna_row, start_date=iso(END - 10 * DAY)))
@@ -101,7 +101,7 @@ def test_an_earlier_start_date_beside_a_state_is_said_to_have_no_effect(caplog):
     assert caplog.text.count("has no effect on edna_history: its state starts at") == 1
 
 
-def test_rows_far_outside_of_the_range_are_counted_in_one_warning(caplog):
+def test_messages_far_outside_the_range_cause_one_warning(caplog):
     rows = [edna_row(number, END - 400 * DAY) for number in range(1, 8)] + [edna_row(9, END - DAY)]
     server = Vendor(rows, selects=lambda *_: True)
     with server.serve():

@@ -54,7 +54,7 @@ def left(directory):
     return {path.name for path in directory.iterdir()} - {"target.py", "config.json", "loaded.jsonl"}
 
 
-def test_the_first_run_needs_no_state_and_the_next_one_uses_it(directory, sandbox):
+def test_the_first_run_creates_the_state_for_the_next(directory, sandbox):
     first = sync(directory)
     assert first.returncode == 0, first.stderr
     requests = len(sandbox.requests)
@@ -67,7 +67,7 @@ def test_the_first_run_needs_no_state_and_the_next_one_uses_it(directory, sandbo
     assert left(directory) == {"state.json", "state.lock"}
 
 
-def test_a_wrong_key_is_not_a_success_and_the_state_stays(directory):
+def test_a_wrong_key_fails_and_keeps_the_state(directory):
     assert sync(directory).returncode == 0
     before = state(directory)
     path = directory / "config.json"
@@ -79,12 +79,12 @@ def test_a_wrong_key_is_not_a_success_and_the_state_stays(directory):
 
 
 @pytest.mark.parametrize("how", ["cut", "badly"])
-def test_a_target_that_fails_is_not_a_success_and_its_last_whole_state_is_kept(directory, how):
+def test_a_failing_target_fails_and_keeps_its_last_complete_state(directory, how):
     assert sync(directory, how).returncode == 1
     assert "edna_history" in state(directory)["bookmarks"]
 
 
-def test_a_target_that_printed_no_state_leaves_none(directory):
+def test_a_target_without_output_leaves_no_state(directory):
     assert sync(directory, "nothing").returncode == 1
     assert left(directory) == {"state.lock"}
 
@@ -98,7 +98,7 @@ def test_a_second_sync_does_not_overlap_the_first(directory, sandbox):
     assert sandbox.requests == []
 
 
-def test_the_readmes_recipe_works_on_the_first_run_as_pasted(directory, sandbox):
+def test_the_readmes_commands_work_from_the_first_run_on(directory, sandbox):
     readme = (ROOT / "README.md").read_text()
     block = readme.partition("## With plain Singer\n")[2].partition("```console\n")[2].partition("```")[0]
     lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]

@@ -105,7 +105,7 @@ def assert_failed_in_one_line(finished):
 
 
 @pytest.mark.parametrize("credentials", ["key", "password"])
-def test_a_run_that_ends_well_shows_them_in_records_only(guarded, tmp_path, credentials):
+def test_a_successful_run_has_secrets_in_records_only(guarded, tmp_path, credentials):
     reject_one(guarded)
     settings = config(guarded)
     if credentials == "password":
@@ -123,25 +123,25 @@ def test_a_run_that_ends_well_shows_them_in_records_only(guarded, tmp_path, cred
     assert sum(PHONE in line for line in records) == len(records) == 4 * 4 + 3
 
 
-def test_filters_are_not_shown_either(guarded, tmp_path):
+def test_filters_are_not_logged(guarded, tmp_path):
     settings = config(guarded, edna_subscriber_address=PHONE, edna_subscriber_type="PHONE")
     assert sync(settings, tmp_path).returncode == 0
 
 
-def test_above_max_rejected(guarded, tmp_path):
+def test_exceeding_max_rejected_shows_no_message(guarded, tmp_path):
     reject_one(guarded)
     line = assert_failed_in_one_line(sync(config(guarded, max_rejected=1), tmp_path, command=run))
     assert "max_rejected" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-def test_on_a_full_disk(guarded, tmp_path):
+def test_a_full_disk_shows_no_message(guarded, tmp_path):
     with Path("/dev/full").open("wb") as full:
         assert_failed_in_one_line(sync(config(guarded), tmp_path, command=run, stdout=full))
 
 
 @pytest.mark.parametrize("more", ["--discover", "--about", "--test", "--test=schema"])
-def test_what_is_asked_for_besides_a_sync(guarded, tmp_path, more):
+def test_options_other_than_a_sync_show_no_secrets(guarded, tmp_path, more):
     finished = run_here(config(guarded), tmp_path, more=(more,), env=environment(**DEBUG))
     assert finished.returncode == 0
     assert [canary for canary in CANARIES if canary in finished.stderr] == []
@@ -181,7 +181,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_whatever_a_server_answers(guarded, tmp_path, answer):
+def test_no_response_is_quoted(guarded, tmp_path, answer):
     answering = Answering(answer)
     with serving(answering) as port:
         base_url = f"http://127.0.0.1:{port}"
@@ -190,7 +190,7 @@ def test_whatever_a_server_answers(guarded, tmp_path, answer):
     assert KEY.encode() in answering.requests[0], "the test would show nothing"
 
 
-def test_a_gateway_that_refuses_a_password(guarded, tmp_path):
+def test_a_refused_password_is_not_shown(guarded, tmp_path):
     guarded.gateway_options.password = "another"
     settings = config(guarded, partner_gateway_username="user", partner_gateway_password=PASSWORD)
     del settings["partner_gateway_api_key"]
@@ -198,7 +198,7 @@ def test_a_gateway_that_refuses_a_password(guarded, tmp_path):
     assert "partner_gateway_password" in line
 
 
-def test_faults_on_the_way(guarded, tmp_path):
+def test_retries_show_no_secrets(guarded, tmp_path):
     guarded.faults = Faults(
         drop_rate=0.1, truncate_rate=0.1, html_rate=0.1, malformed_rate=0.1, fail_next=2, seed=3
     )
@@ -207,7 +207,7 @@ def test_faults_on_the_way(guarded, tmp_path):
     assert "retrying in" in finished.stderr
 
 
-def test_a_key_goes_to_no_host_but_the_configured_one(guarded, tmp_path):
+def test_a_key_is_sent_only_to_the_configured_host(guarded, tmp_path):
     elsewhere = Front(guarded.url)
     with serving(elsewhere) as port:
         guarded.faults.redirect_to = f"http://127.0.0.1:{port}"
@@ -221,7 +221,7 @@ def test_a_key_goes_to_no_host_but_the_configured_one(guarded, tmp_path):
 
 
 @pytest.mark.parametrize("status", [b"403 CANARY", b"407 CANARY"])
-def test_a_proxy_that_refuses(guarded, tmp_path, status):
+def test_a_refusing_proxys_password_is_not_shown(guarded, tmp_path, status):
     with serving(Answering(http(status, b"CANARY", b"Proxy-Authenticate: CANARY"))) as port:
         env = {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@127.0.0.1:{port}"}
         settings = config(guarded, edna_base_url="https://vendor.test", max_retry_seconds=0)
@@ -231,7 +231,7 @@ def test_a_proxy_that_refuses(guarded, tmp_path, status):
 @pytest.mark.parametrize(
     "proxy", ["gopher://{}@127.0.0.1:9", "http://{}@127.0.0.1:port", "http://{}@127.0.0.1:9"]
 )
-def test_a_proxy_that_does_not_work(guarded, tmp_path, proxy):
+def test_an_unusable_proxys_password_is_not_shown(guarded, tmp_path, proxy):
     env = {"HTTPS_PROXY": proxy.format(f"{CANARY}:{CANARY}")}
     settings = config(guarded, edna_base_url="https://vendor.test", max_retry_seconds=0)
     assert_failed_in_one_line(sync(settings, tmp_path, env=env))
@@ -248,7 +248,7 @@ def all_settings():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_settings_of_wrong_types(tmp_path, kind):
+def test_settings_of_wrong_types_are_not_quoted(tmp_path, kind):
     settings = dict.fromkeys(all_settings(), json.loads(kind))
     finished = sync(settings, tmp_path)
     lines = error_lines(finished.stderr)
@@ -257,7 +257,7 @@ def test_settings_of_wrong_types(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS[:-3])
-def test_settings_of_wrong_types_from_the_environment(tmp_path, kind):
+def test_wrong_environment_variables_are_not_quoted(tmp_path, kind):
     env = {
         f"TAP_MSGHISTORY_{name.upper()}": kind
         for name, setting in all_settings().items()
@@ -269,7 +269,7 @@ def test_settings_of_wrong_types_from_the_environment(tmp_path, kind):
 
 
 @pytest.mark.parametrize("content", [*KINDS[:3], '{"edna_api_key": "CANARY-key"', "\x00CANARY"])
-def test_a_config_that_is_none(tmp_path, content):
+def test_an_unreadable_config_is_not_quoted(tmp_path, content):
     assert_failed_in_one_line(sync(content, tmp_path))
 
 
@@ -291,7 +291,7 @@ STATES = [
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_state_that_is_not_readable(guarded, tmp_path, state):
+def test_an_unreadable_state_is_not_quoted(guarded, tmp_path, state):
     finished = run_here(config(guarded), tmp_path, state=state, env=environment(**DEBUG))
     assert "state" in assert_failed_in_one_line(finished)
     assert CANARY not in finished.stderr  # stdout begins with the state as it is
@@ -300,7 +300,7 @@ def test_a_state_that_is_not_readable(guarded, tmp_path, state):
 @pytest.mark.parametrize(
     "catalog", [*KINDS[:3], "{CANARY", '{"streams": "CANARY"}', '{"streams": [{"CANARY": 1}]}']
 )
-def test_a_catalog_that_is_none(guarded, tmp_path, catalog):
+def test_an_unreadable_catalog_is_not_quoted(guarded, tmp_path, catalog):
     path = tmp_path / "catalog.json"
     path.write_text(catalog)
     line = assert_failed_in_one_line(sync(config(guarded), tmp_path, more=("--catalog", str(path))))
@@ -320,12 +320,12 @@ MAPS = {
 
 
 @pytest.mark.parametrize("maps", MAPS.values(), ids=MAPS)
-def test_a_stream_map_that_fails(guarded, tmp_path, maps):
+def test_a_failing_stream_map_shows_no_secrets(guarded, tmp_path, maps):
     settings = config(guarded, stream_maps=maps, stream_map_config={"salt": f"{CANARY}-salt"})
     assert "stream_maps" in assert_failed_in_one_line(sync(settings, tmp_path))
 
 
-def test_stream_maps_that_work(guarded, tmp_path):
+def test_working_stream_maps_show_no_secrets(guarded, tmp_path):
     texts = {**dict.fromkeys(STREAMS, "body"), "edna_history": "content"}
     maps = {
         stream: {"__filter__": text, "salted": "md5(config['salt'] + __stream_name__)"}

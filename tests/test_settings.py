@@ -87,21 +87,21 @@ def test_a_wrong_setting_is_named_in_one_line(name, value):
         ({"partner_gateway_password": "pass"}, "partner_gateway_username"),
     ],
 )
-def test_what_is_missing_or_does_not_go_together_is_named(settings, named):
+def test_missing_and_conflicting_settings_are_named(settings, named):
     (line,) = errors(**settings)
     assert line.startswith(f"Setting {named} ")
 
 
-def test_all_wrong_settings_are_told_at_once():
+def test_all_wrong_settings_are_reported_together():
     assert len(errors(page_size=0, lookback="x", edna_direction="UP")) == 3
 
 
 @given(st.sampled_from(sorted(SETTINGS["properties"])), st.sampled_from([SECRET, [SECRET], {SECRET: 1}]))
-def test_no_error_shows_a_value(name, value):
+def test_no_error_quotes_a_value(name, value):
     assert SECRET not in "".join(errors(**{name: value}))
 
 
-def test_good_settings_pass():
+def test_valid_settings_are_accepted():
     assert errors() == []
     assert (
         errors(
@@ -118,7 +118,7 @@ def test_good_settings_pass():
     )
 
 
-def test_numbers_may_come_as_text_and_empty_means_unset():
+def test_numbers_may_be_text_and_empty_means_unset():
     tap = TapMessageHistory(
         config={**GOOD, "page_size": "250", "request_timeout": "2.5", "edna_direction": ""}
     )
@@ -135,7 +135,7 @@ def test_environment_variables_are_settings(monkeypatch):
     assert tap.config["revisit_after"] == ["PT2H"]
 
 
-def test_what_may_be_a_mistake_is_warned_of(caplog):
+def test_suspicious_settings_cause_warnings(caplog):
     TapMessageHistory(config={**GOOD, "page_sise": 5, "edna_channel_types": ["SMS", "PIGEON"]})
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("page_sise" in warning and "page_size" in warning for warning in warnings)
@@ -152,7 +152,7 @@ def test_what_may_be_a_mistake_is_warned_of(caplog):
         ({"edna_api_key": "key", "partner_gateway_api_key": "key"}, 4),
     ],
 )
-def test_a_vendors_streams_are_there_when_its_credentials_are(credentials, streams):
+def test_a_vendors_credentials_enable_its_streams(credentials, streams):
     tap = TapMessageHistory(config=credentials, validate_config=False)
     by_default = [name for name, stream in tap.streams.items() if stream.selected_by_default]
     assert len(by_default) == streams + len([REJECTED, LEDGER])
@@ -173,6 +173,6 @@ def test_every_setting_is_in_meltano_yml():
         assert bool(declared[name].get("sensitive")) == bool(declaration.get("secret")), name
 
 
-def test_the_schemas_are_what_the_settings_of_the_sdk_expect():
+def test_the_settings_schema_is_json_with_defaults():
     assert json.loads(json.dumps(SETTINGS)) == SETTINGS
     assert checks.with_defaults({}, SETTINGS)["page_size"] == 1000

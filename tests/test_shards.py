@@ -86,7 +86,7 @@ def run_shard(project, sandbox, state_id, start, end):
     return sorted(json.loads(line)["record"]["messageId"] for line in lines.read_text().splitlines())
 
 
-def test_shards_started_at_once_read_their_own_messages_ten_times(project, served):
+def test_concurrent_shards_read_their_own_messages_ten_times(project, served):
     middle = END - timedelta(days=40)
     finished, other = ("finished", END - timedelta(days=90), middle), (middle, END)
 

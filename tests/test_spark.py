@@ -43,7 +43,7 @@ def as_records(messages: DataFrame):
     return [record | {"extraFields": json.loads(record["extraFields"] or "null")} for record in records]
 
 
-def test_parquet_has_what_the_tap_emits(spark, large, tmp_path):
+def test_parquet_files_contain_the_records_of_the_tap(spark, large, tmp_path):
     read(spark, large, num_partitions=4).write.parquet(str(tmp_path / "messages"))
     written = spark.read.parquet(str(tmp_path / "messages"))
     assert dict(written.dtypes)[replication_key(EDNA)] == "timestamp"
@@ -51,7 +51,7 @@ def test_parquet_has_what_the_tap_emits(spark, large, tmp_path):
     assert in_send_order(EDNA, as_records(written)) == sync(config(large)).records(EDNA)
 
 
-def test_columns_say_what_they_are_and_which_are_never_null(spark, life_like):
+def test_columns_have_descriptions_and_nullability(spark, life_like):
     fields = {field.name: field for field in read(spark, life_like, SMS).schema}
     assert not fields["messageId"].nullable
     assert not fields["sendDate"].nullable
@@ -63,7 +63,7 @@ def test_columns_say_what_they_are_and_which_are_never_null(spark, life_like):
         keep_latest(Path("nowhere"), replication_key(SMS))(with_rejected, 0)
 
 
-def test_a_few_rows_are_enough_if_no_more_are_asked_for(spark, life_like):
+def test_a_limit_returns_only_that_many_rows(spark, life_like):
     assert len(read(spark, life_like).limit(3).collect()) == 3
 
 
@@ -90,7 +90,7 @@ def test_a_streaming_query_keeps_the_latest_version_of_every_message(spark, tmp_
     assert in_send_order(EDNA, kept) == in_send_order(EDNA, [*warehouse.values()])
 
 
-def test_a_wrong_key_and_a_wrong_date_are_told_in_a_line(spark, life_like):
+def test_a_wrong_key_and_a_wrong_date_are_reported(spark, life_like):
     with pytest.raises(PySparkException) as error:
         read(spark, life_like, edna_api_key="K9XQ7").collect()
     assert "edna: status 401 Api key not found: check edna_api_key" in str(error.value)
@@ -100,7 +100,7 @@ def test_a_wrong_key_and_a_wrong_date_are_told_in_a_line(spark, life_like):
     assert "Setting start_date must be an ISO 8601 date or time" in str(error.value)
 
 
-def test_a_streaming_query_that_fails_says_why_and_shows_no_key(spark, life_like, tmp_path):
+def test_a_failed_streaming_query_gives_the_reason_without_the_key(spark, life_like, tmp_path):
     options = {**config(life_like), "stream": EDNA, "edna_api_key": "K9XQ7"}
     writer = spark.readStream.format("msghistory").options(**options).load().writeStream
     query = writer.format("noop").option("checkpointLocation", str(tmp_path)).trigger(availableNow=True)
@@ -146,7 +146,7 @@ with spark_session(1, spark_log_level="INFO", **events) as spark:
 """
 
 
-def test_credentials_and_addresses_are_in_no_plan_log_event_or_checkpoint(sandbox, tmp_path):
+def test_credentials_are_in_no_plan_log_event_or_checkpoint(sandbox, tmp_path):
     """The user interface shows what the event log has. The messages themselves are where they belong."""
     key, password, phone = "K9XQ7", "P9XQ7", "35000777333"
     sandbox.edna_options.key = key
@@ -182,7 +182,7 @@ def test_credentials_and_addresses_are_in_no_plan_log_event_or_checkpoint(sandbo
             assert secret not in text
 
 
-def test_without_it_nothing_of_spark_is_imported():
+def test_the_tap_does_not_import_spark():
     asked = "import sys, tap_msghistory.tap; print({'pyspark', 'pyarrow'} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
     assert told.stdout.strip() == "set()"

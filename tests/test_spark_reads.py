@@ -103,7 +103,7 @@ UNPACED = {"partner_gateway_requests_per_second": 10**4, "partner_gateway_reques
 
 
 @pytest.mark.parametrize("stream", [EDNA, SMS])
-def test_a_batch_read_has_the_rows_of_the_taps_first_run(large, stream):
+def test_a_batch_read_equals_the_taps_first_run(large, stream):
     emitted = sync(config(large, **UNPACED)).records(stream)
     for tasks in (1, 4):
         reader = batch_reader(options(large, stream, num_partitions=tasks, **UNPACED))
@@ -119,7 +119,7 @@ def test_every_stream_can_be_read(life_like, stream):
     assert in_send_order(stream, read) == in_send_order(stream, truth(life_like, stream))
 
 
-def test_times_are_timestamps_and_numbers_numbers(life_like):
+def test_columns_have_the_types_of_the_schema(life_like):
     schema = batch_reader(options(life_like, SMS)).read(
         HistoryPartition(0, [Window(END - timedelta(hours=9), END, Reason.NEW)], shares_start_boundary=False)
     )
@@ -132,7 +132,7 @@ def test_times_are_timestamps_and_numbers_numbers(life_like):
 
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("lead_ms", [0, 5_000])
-def test_messages_at_the_instants_at_which_partitions_meet_come_once(sandbox, exclusive, lead_ms):
+def test_messages_at_partition_boundaries_are_read_once(sandbox, exclusive, lead_ms):
     """Whatever bounds are, and by whatever time of a message edna filters."""
     sandbox.edna_options.exclusive_from = sandbox.edna_options.exclusive_to = exclusive
     sandbox.edna_options.created_lead_ms = lead_ms
@@ -153,7 +153,7 @@ def test_messages_at_the_instants_at_which_partitions_meet_come_once(sandbox, ex
     assert len(ids) == len({*ids}) == len(sandbox.edna)
 
 
-def test_a_first_run_of_nothing_is_read_as_nothing(sandbox):
+def test_an_empty_range_gives_no_rows(sandbox):
     assert read_all(options(sandbox)) == []
     assert read_all(options(sandbox, start_date=iso(END))) == []
     assert read_all(options(sandbox, SMS, start_date=iso(END))) == []
@@ -174,7 +174,7 @@ WINDOWS = st.lists(st.integers(1, 10**9), min_size=2, max_size=9, unique=True).m
 
 
 @given(WINDOWS, st.integers(1, 20), st.lists(st.floats(0, 10**7), min_size=1))
-def test_partitions_hold_what_is_planned_once_and_in_order_whatever_is_estimated(windows, tasks, estimates):
+def test_partitions_cover_the_plan_once_and_in_order(windows, tasks, estimates):
     any_of = cycle(estimates)
     groups = divide(survey(windows, lambda several: [next(any_of) for _ in several], tasks), tasks)
     cut = [window for group in groups for window in group]
@@ -186,7 +186,7 @@ def test_partitions_hold_what_is_planned_once_and_in_order_whatever_is_estimated
 
 
 @given(st.integers(1, 20), st.integers(CAPACITY, 10**8))
-def test_partitions_of_an_even_history_hold_about_as_many_messages_each(tasks, total):
+def test_partitions_of_an_even_history_have_similar_sizes(tasks, total):
     whole = Window(END - timedelta(days=300), END, Reason.NEW)
 
     def count(window):
@@ -198,7 +198,7 @@ def test_partitions_of_an_even_history_hold_about_as_many_messages_each(tasks, t
     assert max(sizes) <= 2 * max(total / len(groups), CAPACITY)
 
 
-def test_a_burst_is_found_and_shared(sandbox):
+def test_a_burst_is_divided_among_partitions(sandbox):
     """Half a year's traffic in one hour is not left to one task."""
     sandbox.edna.add(*(at(number, sent_ms=END_MS - 40 * DAY_MS + number * 60) for number in range(60_000)))
     partitions = batch_reader(options(sandbox, num_partitions=4)).partitions()
@@ -208,7 +208,7 @@ def test_a_burst_is_found_and_shared(sandbox):
     assert max(sizes) < 30_000
 
 
-def test_little_is_not_cut_and_a_single_task_asks_nothing_beforehand(life_like):
+def test_few_messages_or_one_task_are_not_divided(life_like):
     assert len(batch_reader(options(life_like, num_partitions=16)).partitions()) <= 2
     asked = len(life_like.journal.requests)
     assert len(batch_reader(options(life_like, num_partitions=1)).partitions()) == 1
@@ -224,14 +224,14 @@ def with_odd_messages(sandbox):
     return sandbox
 
 
-def test_a_rejected_message_fails_the_read_by_default_and_says_what_to_set(with_odd_messages):
+def test_a_rejected_message_fails_the_read_by_default(with_odd_messages):
     with pytest.raises(
         TapError, match=r"2 messages .* \(no readable \w+\); .* option rejected set to column"
     ):
         read_all(options(with_odd_messages))
 
 
-def test_rejected_messages_are_whole_in_a_column_if_asked_for(with_odd_messages):
+def test_rejected_messages_can_be_in_a_column(with_odd_messages):
     read = read_all(options(with_odd_messages, rejected="column"))
     assert sorted(row["messageId"] for row in read if not row["rejected"]) == [1, 4]
     rejected = [json.loads(row["rejected"]) for row in read if row["rejected"]]
@@ -251,7 +251,7 @@ def rejected_rows(read):
     return [{name for name, value in row.items() if value is not None} for row in read if row["rejected"]]
 
 
-def test_numbers_and_unknown_fields_arrive_whatever_they_are(sandbox):
+def test_huge_numbers_and_unknown_fields_are_kept(sandbox):
     fields = {"cost": 10**400, "parts": "many", "unknown": {"deep": [1]}}
     sandbox.gateway["SMS"].add(Message(id="a", sent_ms=END_MS, channel="SMS", fields=fields))
     (row,) = read_all(options(sandbox, SMS))
@@ -262,7 +262,7 @@ def test_numbers_and_unknown_fields_arrive_whatever_they_are(sandbox):
 # Accounts and their paces.
 
 
-def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like, sandbox):
+def test_several_accounts_are_distinguished_by_a_column(life_like, sandbox):
     sandbox.edna_options.key = "south"
     sandbox.edna.add(at(1), at(2))
     accounts = [
@@ -281,20 +281,20 @@ def test_accounts_are_read_side_by_side_and_a_column_tells_them_apart(life_like,
     assert len(read) == len(of["north"]) + 2
 
 
-def test_an_error_says_whose_it_is(life_like):
+def test_an_error_names_the_account(life_like):
     accounts = [{"name": "north"}, {"name": "south", "edna_api_key": "wrong"}]
     for tasks in (2, 4):
         with pytest.raises(TapError, match=r"^account south: edna: status 401 Api key not found"):
             read_all(options(life_like, accounts=accounts, num_partitions=tasks))
 
 
-def test_accounts_may_be_json_or_what_spark_makes_of_a_list(sandbox):
+def test_accounts_may_be_json_or_the_text_of_a_list(sandbox):
     accounts = [{"name": "a", "edna_direction": "OUT"}]
     for written in (json.dumps(accounts), str(accounts), str(tuple(accounts))):
         assert batch_reader(options(sandbox, accounts=written)).partitions()
 
 
-def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
+def test_partitions_have_no_credentials_but_count_who_shares_them(sandbox):
     sandbox.edna.add(*(at(number) for number in range(30_000)))
     same = [{"name": name, "partner_gateway_api_key": name} for name in "abc"]  # the other vendor's
     other = {"name": "d", "edna_api_key": "other"}
@@ -303,7 +303,7 @@ def test_partitions_hold_no_credentials_and_say_how_many_share_one(sandbox):
     assert b"other" not in pickle.dumps(cut)
 
 
-def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox):
+def test_accounts_with_the_same_credential_share_its_rate_limit(sandbox):
     messages = (at(f"{number}", sent_ms=END_MS - number * 60_000) for number in range(30_000))
     sandbox.gateway["SMS"].add(*messages)
     url = {"partner_gateway_base_url": f"{sandbox.gateway_base_url}/"}
@@ -316,7 +316,7 @@ def test_accounts_that_share_a_credential_share_its_limit_or_are_refused(sandbox
         batch_reader(options(sandbox, SMS, accounts=accounts, **limit)).partitions()
 
 
-def test_a_wrong_key_is_shown_by_one_request(sandbox):
+def test_a_wrong_key_fails_after_one_request(sandbox):
     with pytest.raises(TapError, match="status 401"):
         batch_reader(options(sandbox, edna_api_key="wrong", num_partitions=8)).partitions()
     assert len(sandbox.journal.requests) == 1
@@ -332,7 +332,7 @@ def test_credentials_may_be_in_the_drivers_environment(life_like, monkeypatch):
     assert len(rows(reader, partitions)) == len(truth(life_like, EDNA))
 
 
-def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
+def test_concurrent_tasks_respect_a_rate_limit_together(sandbox):
     """The server counts; both tasks are read at once, as Spark does."""
     sandbox.gateway["SMS"].add(
         *(at(f"{number}", sent_ms=END_MS - number * 60_000) for number in range(24_000))
@@ -359,7 +359,7 @@ def test_tasks_at_once_keep_within_a_keys_limit_together(sandbox):
 
 
 @pytest.mark.parametrize("stream", [EDNA, SMS])
-def test_micro_batches_have_the_rows_of_the_taps_runs(large, stream):
+def test_micro_batches_equal_the_taps_runs(large, stream):
     offset: Offset = {}
     state = None
     for days in (40, 9, 9, 3, 0):
@@ -373,7 +373,7 @@ def test_micro_batches_have_the_rows_of_the_taps_runs(large, stream):
         offset, state = end, output.state
 
 
-def test_a_backfill_goes_by_spans_if_asked_and_each_message_comes_once(life_like):
+def test_a_backfill_in_spans_reads_each_message_once(life_like):
     reader = stream_reader(options(life_like, max_span_per_trigger="P20D", revisit_after=["P30D"]))
     reader.prepareForTriggerAvailableNow()
     offset = reader.initialOffset()
@@ -387,16 +387,16 @@ def test_a_backfill_goes_by_spans_if_asked_and_each_message_comes_once(life_like
     assert len(read) <= len(truth(life_like, EDNA)) + batches
 
 
-def test_a_batch_read_has_no_spans(life_like):
+def test_a_batch_read_ignores_max_span_per_trigger(life_like):
     assert len(read_all(options(life_like, max_span_per_trigger="P1D"))) == len(truth(life_like, EDNA))
 
 
-def test_before_pyspark_4_2_all_is_one_batch(life_like):
+def test_before_pyspark_4_2_everything_is_one_batch(life_like):
     reader = stream_reader(options(life_like, max_span_per_trigger="P20D"))
     assert reader.latestOffset()[EDNA]["replication_key_value"] == iso(END)
 
 
-def test_a_new_account_begins_at_its_start_and_one_that_is_gone_is_remembered(sandbox):
+def test_accounts_can_be_added_and_removed_between_batches(sandbox):
     sandbox.edna.add(at(1))
     first = stream_reader(options(sandbox, accounts=[{"name": "a"}]))
     offset = first.latestOffset({})
@@ -451,7 +451,7 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
         ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Option stream is unknown"),
     ],
 )
-def test_wrong_options_are_told_before_anything_is_asked(sandbox, more, told):
+def test_wrong_options_are_reported_before_any_request(sandbox, more, told):
     with pytest.raises(TapError) as error:
         source({**options(sandbox), **more}).schema()
     assert told in str(error.value)
@@ -466,12 +466,12 @@ def test_a_stream_needs_a_credential_of_its_vendor(sandbox):
         source(given_options).schema()
 
 
-def test_settings_that_are_lists_are_read_as_spark_hands_them_over(life_like):
+def test_lists_may_be_the_text_that_spark_passes(life_like):
     given_options = options(life_like, edna_channel_types=["SMS"], edna_traffic_types='["AD", "SERVICE"]')
     assert {row["channelType"] for row in read_all(given_options)} == {"SMS"}
 
 
-def test_columns_of_ones_own_are_refused(sandbox):
+def test_a_different_schema_is_refused(sandbox):
     made = source(options(sandbox))
     with pytest.raises(TapError, match="leave out schema"):
         made.reader(made.schema().add("more", "string"))

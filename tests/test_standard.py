@@ -49,7 +49,7 @@ def test_keys_are_unique(output, stream):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_every_record_is_valid_by_the_schema_that_was_emitted_before_it(output, stream):
+def test_every_record_is_valid_by_the_emitted_schema(output, stream):
     types = [message["type"] for message in output.messages if message.get("stream") == stream]
     assert types[0] == "SCHEMA"
     (schema,) = (

@@ -64,14 +64,14 @@ def test_a_time_without_an_offset_means_utc_on_every_machine(server, tmp_path, z
     ],
     ids=json.dumps,
 )
-def test_a_bookmark_that_cannot_be_read_is_refused_and_nothing_is_requested(server, bookmark):
+def test_an_unreadable_bookmark_is_refused_before_any_request(server, bookmark):
     with pytest.raises(TapError, match=f"The state of {EDNA} is not readable"):
         sync(server.settings(), state=state(**bookmark))
     assert server.requests == []
 
 
 @pytest.mark.parametrize("bookmarks", [[], {EDNA: READ_TO}, {EDNA: None}, "none"])
-def test_a_state_of_another_shape_is_one_line(server, tmp_path, bookmarks):
+def test_a_state_of_another_form_causes_one_line(server, tmp_path, bookmarks):
     ended = run_here(server.settings(), tmp_path, state={"bookmarks": bookmarks})
     (line,) = error_lines(ended.stderr)
     assert "state" in line

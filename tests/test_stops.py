@@ -91,7 +91,7 @@ def from_the_start(sandbox, **settings):
     [(signal.SIGKILL, ""), (signal.SIGTERM, "1"), (signal.SIGINT, ""), (signal.SIGHUP, "")],
     ids=["SIGKILL", "SIGTERM unbuffered", "SIGINT", "SIGHUP"],
 )
-def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_window_is_repeated(
+def test_repeated_stops_at_any_byte_lose_and_repeat_nothing(
     years, tmp_path, signum, unbuffered
 ):
     # Many containers set this variable; then a write may take less than it is given.
@@ -122,7 +122,7 @@ def test_stopped_at_any_byte_time_and_again_nothing_is_lost_and_no_finished_wind
     assert warehouse.rows == everything(years)
 
 
-def test_from_every_state_line_of_a_first_run_nothing_is_lost(years):
+def test_resuming_from_any_state_of_a_first_run_loses_nothing(years):
     first = sync(from_the_start(years)).messages
     assert len(states(first)) >= YEARS * len(STREAMS)
     for at in states(first):
@@ -162,7 +162,7 @@ def as_of(sandbox, moment):
 
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)], ids=["at once", "a day later"])
-def test_from_every_state_line_of_a_run_with_revisits_every_status_is_caught(moved, later):
+def test_resuming_from_any_state_with_revisits_updates_every_status(moved, later):
     sandbox, loaded = moved
     second = sync(as_of(sandbox, END), state=loaded.state).messages
     assert len(states(second)) >= len(AGES) * len(STREAMS)
@@ -177,7 +177,7 @@ def test_from_every_state_line_of_a_run_with_revisits_every_status_is_caught(mov
         assert warehouse.rows == everything(sandbox)
 
 
-def test_killed_after_every_single_window_it_comes_to_its_end_and_repeats_nothing(moved):
+def test_a_run_killed_after_every_window_finishes_eventually(moved):
     sandbox, warehouse = moved
     for _ in range(len(AGES) * len(STREAMS)):
         messages = sync(as_of(sandbox, END), state=warehouse.state).messages
@@ -194,7 +194,7 @@ def bookmarks(state):
     return {stream: state["bookmarks"][stream] for stream in STREAMS}
 
 
-def test_a_state_comes_at_least_every_ten_thousand_messages_or_so(sandbox):
+def test_a_state_follows_about_every_ten_thousand_messages(sandbox):
     sent = [END_MS - number * 1000 for number in range(25_000)]
     sandbox.edna.add(*(Message(id=1 + at, sent_ms=ms, channel="SMS") for at, ms in enumerate(sent)))
     sandbox.gateway["SMS"].add(
@@ -216,7 +216,7 @@ def limited_for_long(sandbox):
 @pytest.mark.parametrize(
     "signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda signum: signum.name
 )
-def test_a_signal_ends_a_long_wait_at_once_with_one_line_and_a_code_of_its_own(sandbox, tmp_path, signum):
+def test_a_signal_ends_a_long_wait_immediately(sandbox, tmp_path, signum):
     with running(limited_for_long(sandbox), tmp_path) as process:
         read_until(process.stderr, "retrying in")
         process.send_signal(signum)
@@ -241,7 +241,7 @@ def test_with_nohup_a_closed_terminal_does_not_stop_the_tap(years, tmp_path):
     assert warehouse.rows == everything(years)
 
 
-def test_a_process_that_was_suspended_for_long_asks_once_more(sandbox, tmp_path):
+def test_a_suspended_process_retries_once_more(sandbox, tmp_path):
     sandbox.faults = Faults(limit_next=1, limit_wait_s=1, retry_after="seconds")
     settings = config(sandbox, max_retry_seconds=2, partner_gateway_api_key=None)
     with running(settings, tmp_path) as process:
@@ -253,7 +253,7 @@ def test_a_process_that_was_suspended_for_long_asks_once_more(sandbox, tmp_path)
     assert process.returncode == 0, stderr.decode()
 
 
-def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandbox, tmp_path):
+def test_a_target_that_exits_during_a_wait_stops_the_tap(sandbox, tmp_path):
     with running(limited_for_long(sandbox), tmp_path) as process:
         read_until(process.stderr, "retrying in")
         process.stdout.close()
@@ -263,7 +263,7 @@ def test_a_target_that_dies_during_a_long_wait_stops_the_tap_with_one_line(sandb
     assert "closed" in line
 
 
-def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line(sandbox, tmp_path):
+def test_a_target_that_exits_during_a_request_stops_the_tap(sandbox, tmp_path):
     asked = threading.Event()
     sandbox.journal.watch = lambda _: asked.set()
     sandbox.faults.latency_ms = 3_600_000
@@ -280,7 +280,7 @@ def test_a_target_that_dies_while_the_server_is_slow_stops_the_tap_with_one_line
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_stdout_that_does_not_block_gets_every_line(life_like, tmp_path, unbuffered):
+def test_a_non_blocking_stdout_receives_every_line(life_like, tmp_path, unbuffered):
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     env = environment(PYTHONUNBUFFERED=unbuffered)
@@ -297,7 +297,7 @@ def test_a_stdout_that_does_not_block_gets_every_line(life_like, tmp_path, unbuf
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
+def test_a_full_disk_causes_one_line_and_exit_code_1(years, tmp_path):
     with Path("/dev/full").open("wb") as full:
         finished = run(from_the_start(years), tmp_path, stdout=full)
     (line,) = error_lines(finished.stderr)
@@ -305,7 +305,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(years, tmp_path):
     assert finished.returncode == 1
 
 
-def test_a_disk_that_gets_full_on_the_way_loses_nothing(years, tmp_path):
+def test_a_disk_that_fills_during_a_run_loses_nothing(years, tmp_path):
     path = tmp_path / "lines"
     with path.open("wb") as lines:
         # In units of 512 bytes; the file ends where the disk does, within a line.
@@ -327,7 +327,7 @@ def limit_of_file_size(blocks):
 
 
 @pytest.mark.parametrize("option", ["--test", "--plan"])
-def test_a_stopped_check_says_nothing_of_a_next_run(tmp_path, option):
+def test_a_stopped_check_does_not_mention_a_next_run(tmp_path, option):
     asked = threading.Event()
 
     def keep_waiting(connection):

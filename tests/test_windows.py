@@ -34,7 +34,7 @@ def run(
 
 
 @given(AGES, HOURS | st.just(timedelta(0)), RUNS)
-def test_windows_come_oldest_first_join_or_leave_gaps_but_never_overlap(ages, lookback, runs):
+def test_windows_are_in_order_and_never_overlap(ages, lookback, runs):
     schedule, bookmark, until = Schedule(START, ages, lookback), first_bookmark(), START
     for pause, killed_after in runs:
         until += pause
@@ -46,7 +46,7 @@ def test_windows_come_oldest_first_join_or_leave_gaps_but_never_overlap(ages, lo
 
 
 @given(AGES, RUNS)
-def test_what_is_new_is_read_once_and_without_a_gap(ages, runs):
+def test_new_messages_are_read_once_without_a_gap(ages, runs):
     schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
     new = []
     for pause, killed_after in runs:
@@ -61,7 +61,7 @@ def test_what_is_new_is_read_once_and_without_a_gap(ages, runs):
 
 
 @given(AGES, st.lists(HOURS, min_size=1, max_size=8), st.integers(0, 24 * 400))
-def test_each_message_is_read_when_new_and_once_more_at_each_age(ages, pauses, sent_hours):
+def test_each_message_is_read_when_new_and_at_each_age(ages, pauses, sent_hours):
     """Exactly once each, whatever the rhythm; several ages that a pause skipped count as one reading."""
     sent = START + timedelta(hours=sent_hours, minutes=30)
     schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
@@ -74,7 +74,7 @@ def test_each_message_is_read_when_new_and_once_more_at_each_age(ages, pauses, s
 
 
 @given(AGES, RUNS, st.integers(0, 24 * 400))
-def test_a_killed_run_delays_readings_but_drops_and_repeats_none(ages, runs, sent_hours):
+def test_a_killed_run_delays_readings_but_loses_none(ages, runs, sent_hours):
     """Whatever was killed when, in the end every age that has passed was followed by a reading."""
     sent = START + timedelta(hours=sent_hours, minutes=30)
     schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
@@ -101,7 +101,7 @@ def test_a_run_with_nothing_new_plans_nothing(ages, runs):
 
 
 @given(HOURS, HOURS)
-def test_lookback_reads_again_what_was_sent_before_the_bookmark(lookback, pause):
+def test_a_lookback_rereads_messages_before_the_bookmark(lookback, pause):
     schedule = Schedule(START, (), lookback)
     bookmark, _ = run(first_bookmark(), START + pause, schedule, None)
     windows = plan(bookmark, START + 2 * pause, schedule)
@@ -129,7 +129,7 @@ def test_a_window_is_split_into_parts_that_join(span, at, order):
     assert {part.reason for part in parts} == {Reason.REVISIT}
 
 
-def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
+def test_only_the_part_up_to_the_probed_row_fits():
     window = Window(START, START + timedelta(hours=4), Reason.NEW)
     middle = START + timedelta(hours=1)
     window = Window(START, START + timedelta(hours=4), Reason.NEW)
@@ -141,7 +141,7 @@ def test_only_the_part_that_the_probed_row_bounds_is_known_to_fit():
 
 
 @given(AGES, HOURS)
-def test_stretches_that_touch_are_read_as_one(ages, pause):
+def test_adjacent_ranges_are_read_as_one(ages, pause):
     schedule, (bookmark, _) = (
         Schedule(START, ages),
         run(first_bookmark(), START + pause, Schedule(START), None),
@@ -153,7 +153,7 @@ def test_stretches_that_touch_are_read_as_one(ages, pause):
     )
 
 
-def test_newest_first_a_dense_year_is_cut_into_stretches_of_a_few_windows_each():
+def test_a_dense_year_is_split_in_advance_if_newest_first():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
     full_after = timedelta(days=18)  # twenty windows, if all of it is like this
     parts = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
@@ -166,7 +166,7 @@ def test_newest_first_a_dense_year_is_cut_into_stretches_of_a_few_windows_each()
     )
 
 
-def test_newest_first_a_burst_at_the_end_costs_no_more_than_a_few_requests():
+def test_a_final_burst_costs_few_requests_if_newest_first():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
     assert len(year.split(year.end - timedelta(minutes=1), Order.NEWEST_FIRST, 9_900)) == 12
 
@@ -181,7 +181,7 @@ def test_messages_of_one_millisecond_stay_together():
 
 
 @given(st.integers(-10, 10**6), st.sampled_from(Order))
-def test_a_row_outside_of_a_window_is_no_use_for_a_cut(milliseconds, order):
+def test_a_row_outside_a_window_cannot_split_it(milliseconds, order):
     window = Window(START, START + timedelta(seconds=1), Reason.NEW)
     at = START + timedelta(milliseconds=milliseconds)
     # Requests start a millisecond early, so that a row at the start is one of the window.
