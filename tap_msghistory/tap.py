@@ -9,7 +9,6 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
@@ -24,6 +23,7 @@ from tap_msghistory.cli.display import displayed
 from tap_msghistory.cli.plan_table import plan_table
 from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
+from tap_msghistory.config.environment import read_environment
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.streams import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
 
-#: The retry budget of --test and --plan, whose user waits for the result.
+#: The timeout and the retry budget of --test and --plan, whose user waits for the result.
 _MAX_CHECK_SECONDS = 10.0
 
 
@@ -107,14 +107,9 @@ class TapMessageHistory(Tap):
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Read environment variables, numbers as text: an invalid number is reported by the validation."""
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        texts = {
-            name: setting if {"array", "object", "boolean"} & set(setting["type"]) else {"type": ["string"]}
-            for name, setting in schema["properties"].items()
-        }
-        return parse_environment_config({"properties": texts}, cls._env_var_prefix)
+        """Read environment variables. The SDK alone would accept empty variables and any boolean."""
+        cls.append_builtin_config(cls.config_jsonschema)
+        return read_environment(cls.config_jsonschema, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check all settings. The errors of the SDK's own check contain values, including keys."""
@@ -175,8 +170,11 @@ class TapMessageHistory(Tap):
 
         Raises the failures of streams after the others have been checked.
         """
+        if not self._selected_histories:
+            click.echo("no message history is selected")
         for stream in self._selected_histories:
-            self.failures.guard(stream.name, stream.source.client, partial(_print_check, stream))
+            client = stream.source.client
+            self.failures.guard(stream.name, client, partial(_print_check, stream), skips_others=True)
         self.failures.raise_if_any()
         return True
 
@@ -248,7 +246,7 @@ class TapMessageHistory(Tap):
             tap.write_schemas()
             return
         if plan or test != DISABLED:
-            tap.account.limit_retries(_MAX_CHECK_SECONDS)
+            tap.account.limit_waits(_MAX_CHECK_SECONDS)
         if test != DISABLED:
             tap.run_connection_test()
         elif plan:

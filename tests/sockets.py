@@ -1,4 +1,4 @@
-"""Servers that speak bytes, for what HTTP libraries are too polite to do."""
+"""Servers at the level of bytes, for violations of HTTP that libraries do not permit."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 
 Connection = socket.socket
 Handle = Callable[[Connection], None]
-#: Sends what it likes of an honest answer, which it is given whole.
-Spoil = Callable[[Connection, bytes], None]
+#: Receives the right response and sends a broken form of it.
+Fault = Callable[[Connection, bytes], None]
 
 
 @contextmanager
 def serving(handle: Handle, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Hand every connection to `handle`, each in a thread of its own; yield the port on 127.0.0.1."""
+    """Call `handle` with every connection, each in its own thread; yield the port on 127.0.0.1."""
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def meet(connection: Connection) -> None:
-        with connection, suppress(OSError):  # a client that has left, or does not trust us
+    def serve(connection: Connection) -> None:
+        with connection, suppress(OSError):  # the client has left, or does not trust the certificate
             if tls is None:
                 handle(connection)
             else:
@@ -30,10 +30,10 @@ def serving(handle: Handle, tls: ssl.SSLContext | None = None) -> Iterator[int]:
                     handle(secured)
 
     def accept() -> None:
-        with suppress(OSError):  # closed: the end
+        with suppress(OSError):  # the listener was closed
             while True:
                 connection, _ = listener.accept()
-                threading.Thread(target=meet, args=[connection], daemon=True).start()
+                threading.Thread(target=serve, args=[connection], daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
@@ -41,13 +41,13 @@ def serving(handle: Handle, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)  # wakes the one who accepts
+            listener.shutdown(socket.SHUT_RDWR)  # ends accept()
         listener.close()
         thread.join()
 
 
 def read_request(connection: Connection) -> bytes:
-    """Read one request, head and body; what has come so far where the client leaves."""
+    """Read one request, head and body, or the part of it that was sent before the client left."""
     request = b""
     while b"\r\n\r\n" not in request:
         if not (more := connection.recv(65_536)):
@@ -61,36 +61,36 @@ def read_request(connection: Connection) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def ask(url: str, request: bytes) -> bytes:
-    """Send `request` to the host of `url`; return all that comes until the connection is closed."""
+def forward(url: str, request: bytes) -> bytes:
+    """Send `request` to the host of `url`, and return the response."""
     parts = urlsplit(url)
     request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
-    answer = b""
+    response = b""
     with socket.create_connection((parts.hostname or "", parts.port or 80)) as connection:
         connection.sendall(request)
         while more := connection.recv(65_536):
-            answer += more
-    return answer
+            response += more
+    return response
 
 
-class Answering:
-    """Gives each request the same answer, and keeps the requests."""
+class FixedResponse:
+    """A server that returns the same response to each request, and records the requests."""
 
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
+    def __init__(self, response: bytes) -> None:
+        self.response = response
         self.requests: list[bytes] = []
 
     def __call__(self, connection: Connection) -> None:
         self.requests.append(read_request(connection))
-        connection.sendall(self.answer)
+        connection.sendall(self.response)
 
 
 class Front:
-    """Stands before a sandbox: spoils the first answers, one with each of `spoils`, then is honest."""
+    """A proxy of a sandbox that breaks the first responses, one with each fault."""
 
-    def __init__(self, url: str, *spoils: Spoil) -> None:
+    def __init__(self, url: str, *faults: Fault) -> None:
         self.url = url
-        self.spoils = deque(spoils)
+        self.faults = deque(faults)
         self.requests: list[bytes] = []
         self._lock = threading.Lock()
 
@@ -98,12 +98,12 @@ class Front:
         request = read_request(connection)
         with self._lock:
             self.requests.append(request)
-            spoil = self.spoils.popleft() if self.spoils else _be_honest
-        spoil(connection, ask(self.url, request))
+            fault = self.faults.popleft() if self.faults else _send
+        fault(connection, forward(self.url, request))
 
 
 class Proxy:
-    """An HTTP proxy: tunnels whatever host is asked for to `target`, or fetches from it."""
+    """An HTTP proxy that forwards everything to `target`, whatever host is requested."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -113,7 +113,7 @@ class Proxy:
         request = read_request(connection)
         self.requests.append(request)
         if not request.startswith(b"CONNECT "):
-            connection.sendall(ask(self.target, request))
+            connection.sendall(forward(self.target, request))
             return
         parts = urlsplit(self.target)
         with socket.create_connection((parts.hostname or "", parts.port or 443)) as other:
@@ -124,8 +124,8 @@ class Proxy:
             back.join()
 
 
-def _be_honest(connection: Connection, answer: bytes) -> None:
-    connection.sendall(answer)
+def _send(connection: Connection, response: bytes) -> None:
+    connection.sendall(response)
 
 
 def _copy(source: Connection, sink: Connection) -> None:

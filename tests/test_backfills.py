@@ -1,4 +1,4 @@
-"""A backfill in shards has every message, and so does the job that goes on from there."""
+"""A backfill in shards and the regular job that follows it read every message."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_shards_in_any_order_and_the_regular_job_cover_everything(life_like, str
     records += sync(config(life_like, start_date=iso(HANDOVER))).records(stream)
     expected = truth(life_like, stream)
     assert {record["messageId"] for record in records} == {record["messageId"] for record in expected}
-    # Only the instants at which shards meet come twice.
+    # Only messages sent at the boundaries of shards may be read twice.
     bounds = {iso(bound) for bound in BOUNDS}
     twice = len(records) - len(expected)
     assert twice <= sum(record[replication_key(stream)] in bounds for record in expected)
@@ -45,10 +45,10 @@ def test_shards_in_any_order_and_the_regular_job_cover_everything(life_like, str
 
 def test_a_complete_shard_requests_nothing_again(life_like):
     shard = shards(life_like)[1]
-    whole = sync(shard)
-    asked = len(life_like.journal.requests)
-    assert sync(shard, state=whole.state).records("edna_history") == []
-    assert len(life_like.journal.requests) == asked
+    complete = sync(shard)
+    before = len(life_like.journal.requests)
+    assert sync(shard, state=complete.state).records("edna_history") == []
+    assert len(life_like.journal.requests) == before
 
 
 def test_the_regular_job_updates_statuses_of_messages_from_shards():

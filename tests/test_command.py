@@ -1,4 +1,4 @@
-"""The command line, as a user meets it: each answer is one that helps."""
+"""The command line: output, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_schema_test_sends_no_request(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "reason"),
     [
         ({}, "start_date"),
         ({"start_date": "2024-01-01"}, "edna_api_key"),
@@ -130,10 +130,10 @@ def test_a_schema_test_sends_no_request(tmp_path):
     ],
 )
 @pytest.mark.parametrize("mode", [(), ("--test",)])
-def test_wrong_settings_cause_one_line_and_exit_code_1(settings, says, mode, tmp_path):
+def test_wrong_settings_cause_one_line_and_exit_code_1(settings, reason, mode, tmp_path):
     failed = run(*mode, settings=settings, tmp_path=tmp_path)
     (line,) = logged_errors(failed)
-    assert says in line
+    assert reason in line
     assert failed.returncode == 1
     assert failed.stdout == ""
 
@@ -279,7 +279,7 @@ def test_a_missing_file_causes_one_line_and_exit_code_1():
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "reason"),
     [
         ({"edna_api_key": "wrong"}, "edna_api_key"),
         ({"partner_gateway_api_key": "wrong"}, "partner_gateway_api_key"),
@@ -287,12 +287,12 @@ def test_a_missing_file_causes_one_line_and_exit_code_1():
         ({"edna_base_url": "/nowhere"}, "edna_base_url"),
     ],
 )
-def test_refused_requests_cause_one_line_and_exit_code_1(life_like, settings, says, tmp_path):
+def test_refused_requests_cause_one_line_and_exit_code_1(life_like, settings, reason, tmp_path):
     if settings.get("edna_base_url") == "/nowhere":
         settings = {"edna_base_url": f"{life_like.url}/nowhere"}
     failed = run(settings=config(life_like, **settings), tmp_path=tmp_path)
     (line,) = logged_errors(failed)
-    assert says in line
+    assert reason in line
     assert failed.returncode == 1
 
 

@@ -1,4 +1,4 @@
-"""Whatever a vendor sends: what is emitted is valid, and nothing is lost."""
+"""Records: valid and complete, whatever a vendor sends."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SOURCES: dict[str, type[HistorySource]] = {
     "partner_gateway_message": PartnerGatewayHistorySource,
 }
 
-#: U+0000 is replaced, which has tests of its own.
+#: Without U+0000, which is replaced; other tests cover that.
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none()
@@ -60,7 +60,7 @@ JSON = st.recursive(
 )
 
 
-MOMENTS = TimestampNormalizer(ZoneInfo("UTC"))
+NORMALIZE_TIMESTAMP = TimestampNormalizer(ZoneInfo("UTC"))
 
 
 def parse_json(body):
@@ -79,7 +79,7 @@ def normalizer(kind, assume="UTC"):
 
 
 def decode(kind, rows):
-    """Decode an answer that has these rows."""
+    """Decode a page of these rows."""
     page: dict[str, tuple[HistoryEndpoint, object]] = {
         "edna_message": (EdnaEndpoint("https://example.com"), {"content": rows, "hasNext": False}),
         "partner_gateway_message": (PartnerGatewayEndpoint("https://example.com", "SMS"), rows),
@@ -90,7 +90,7 @@ def decode(kind, rows):
 
 
 def row(kind, **fields):
-    wholes: dict[str, dict[str, object]] = {
+    minimal: dict[str, dict[str, object]] = {
         "edna_message": {
             "messageId": 7,
             "direction": "OUT",
@@ -98,14 +98,14 @@ def row(kind, **fields):
         },
         "partner_gateway_message": {"messageId": "7", "sendDate": "2026-04-09T10:15:00+02:00"},
     }
-    return {**wholes[kind], **fields}
+    return {**minimal[kind], **fields}
 
 
-def spellings(kind):
+def field_names(kind):
     names = [
-        spelling
+        alias
         for name, declared in SCHEMAS[kind]["properties"].items()
-        for spelling in (name, *declared.get("x-aliases", ()))
+        for alias in (name, *declared.get("x-aliases", ()))
     ]
     return st.sampled_from(names) | st.sampled_from(names).map(str.upper) | TEXT
 
@@ -113,15 +113,15 @@ def spellings(kind):
 @pytest.mark.parametrize("kind", SCHEMAS)
 @given(data=st.data())
 def test_every_record_is_valid_and_keeps_every_value(kind, data):
-    fields = data.draw(st.dictionaries(spellings(kind), JSON, max_size=8))
+    fields = data.draw(st.dictionaries(field_names(kind), JSON, max_size=8))
     message = {**row(kind), **fields} if data.draw(st.booleans()) else fields
-    shaped = normalizer(kind)(message)
-    if isinstance(shaped, Rejected):
-        assert shaped.row == message
+    normalized = normalizer(kind)(message)
+    if isinstance(normalized, Rejected):
+        assert normalized.row == message
         return
-    VALIDATORS[kind].validate(shaped)
-    assert msgspec.json.decode(msgspec.json.encode(shaped)) == shaped
-    kept = json.dumps(list(shaped.values())) + json.dumps(list((shaped["extraFields"] or {}).values()))
+    VALIDATORS[kind].validate(normalized)
+    assert msgspec.json.decode(msgspec.json.encode(normalized)) == normalized
+    kept = json.dumps(list(normalized.values())) + json.dumps(list((normalized["extraFields"] or {}).values()))
     for value in fields.values():
         if isinstance(value, str) and not value[:4].isdigit():
             assert json.dumps(value)[1:-1] in kept
@@ -130,8 +130,8 @@ def test_every_record_is_valid_and_keeps_every_value(kind, data):
 @pytest.mark.parametrize("kind", SCHEMAS)
 @given(data=st.data())
 def test_both_decoders_return_the_same_records(kind, data):
-    """A page with one odd row is taken apart row by row, one without is decoded straight into columns."""
-    fields = st.dictionaries(spellings(kind), JSON, max_size=3)
+    """A page with an unusual row is decoded row by row, other pages directly into structs."""
+    fields = st.dictionaries(field_names(kind), JSON, max_size=3)
     values = {"integer": st.integers(-(2**63), 2**63 - 1), "string": TEXT, "number": st.floats(0, 1)}
     own = {
         name: values[types_of(declared)[0]]
@@ -141,18 +141,18 @@ def test_both_decoders_return_the_same_records(kind, data):
     fitting = st.fixed_dictionaries({}, optional=own)
     rows = data.draw(st.lists((fitting | fields).map(lambda fields: row(kind, **fields)), max_size=4))
     page = decode(kind, rows)
-    shaped = [normalizer(kind)(message) for message in rows]
+    normalized = [normalizer(kind)(message) for message in rows]
     assert [
         item if isinstance(item, Rejected) else msgspec.structs.asdict(item) for item in page.items
-    ] == shaped
+    ] == normalized
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_documented_alias_is_read(kind):
     for name, declaration in SCHEMAS[kind]["properties"].items():
-        for spelling in declaration.get("x-aliases", ()):
+        for alias in declaration.get("x-aliases", ()):
             value = {"integer": 5, "string": "2026-04-09T10:15:00Z"}[types_of(declaration)[0]]
-            for key in (spelling, spelling.upper(), spelling.lower()):
+            for key in (alias, alias.upper(), alias.lower()):
                 record = normalizer(kind)(row(kind, **{key: value}))
                 assert record[name] is not None, key
                 assert record["extraFields"] is None, key
@@ -179,8 +179,8 @@ def test_an_identifier_may_be_digits_or_a_number():
     assert (
         normalizer("partner_gateway_message")(row("partner_gateway_message", messageId=7))["messageId"] == "7"
     )
-    for odd in ("", "x", "7.5", "-7", "\uff19", "1" * 30, True, 7.5):
-        assert isinstance(normalizer("edna_message")(row("edna_message", messageId=odd)), Rejected)
+    for malformed in ("", "x", "7.5", "-7", "\uff19", "1" * 30, True, 7.5):
+        assert isinstance(normalizer("edna_message")(row("edna_message", messageId=malformed)), Rejected)
 
 
 def test_a_number_keeps_its_notation(sandbox):
@@ -215,9 +215,9 @@ def test_unknown_fields_and_values_of_unexpected_types_are_kept():
 
 
 def test_a_traffic_type_may_be_a_string_or_a_list():
-    shape = normalizer("edna_message")
-    assert shape(row("edna_message", trafficType="AD"))["trafficType"] == "AD"
-    assert shape(row("edna_message", trafficType=["AD", "HSM"]))["trafficType"] == "AD,HSM"
+    normalize = normalizer("edna_message")
+    assert normalize(row("edna_message", trafficType="AD"))["trafficType"] == "AD"
+    assert normalize(row("edna_message", trafficType=["AD", "HSM"]))["trafficType"] == "AD,HSM"
 
 
 def test_content_is_kept_byte_for_byte():
@@ -238,8 +238,8 @@ def test_content_is_kept_byte_for_byte():
         ("2024-07-23T08:08:20,201+0000", "UTC", "2024-07-23T08:08:20.201Z"),
         ("2024-07-23t08:08:20,2019z", "UTC", "2024-07-23T08:08:20.201Z"),
         ("2024-07-23 08:08+02", "UTC", "2024-07-23T06:08:00.000Z"),
-        ("2024-10-27T02:30:00", "Europe/Rome", "2024-10-27T00:30:00.000Z"),  # twice: the first
-        ("2024-03-31T02:30:00", "Europe/Rome", "2024-03-31T01:30:00.000Z"),  # never
+        ("2024-10-27T02:30:00", "Europe/Rome", "2024-10-27T00:30:00.000Z"),  # ambiguous: the first
+        ("2024-03-31T02:30:00", "Europe/Rome", "2024-03-31T01:30:00.000Z"),  # does not exist
         ("2024-10-27T02:30:00+01:00", "Europe/Rome", "2024-10-27T01:30:00.000Z"),
     ],
 )
@@ -275,17 +275,17 @@ def test_all_notations_of_a_time_give_the_same_timestamp(moment, precision, colo
         expected = expected.astimezone(timezone.utc)
     except OverflowError:
         return
-    for _ in range(2):  # parsed, and then remembered
-        assert MOMENTS(text) == expected.isoformat(timespec="milliseconds")[:23] + "Z"
+    for _ in range(2):  # parsed, then cached
+        assert NORMALIZE_TIMESTAMP(text) == expected.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @given(st.text(st.sampled_from("0123456789T:.,+-Z"), max_size=3), st.integers(0, 29))
 def test_an_invalid_time_similar_to_valid_ones_is_rejected(characters, place):
-    """The parts of times are remembered: a wrong one among right ones is found all the same."""
+    """Although the parts of valid times are cached."""
     right = "2024-07-23T08:08:20.201+0000"
     text = right[:place] + characters + right[place + len(characters) :]
-    assert MOMENTS(right)
-    assert MOMENTS(text) == TimestampNormalizer(ZoneInfo("UTC"))(text)
+    assert NORMALIZE_TIMESTAMP(right)
+    assert NORMALIZE_TIMESTAMP(text) == TimestampNormalizer(ZoneInfo("UTC"))(text)
 
 
 @given(st.text(st.sampled_from("0123456789-:.,TZ+ W"), max_size=30))
@@ -309,7 +309,7 @@ def test_whatever_is_accepted_as_a_time_is_emitted_normalized(text):
     ],
 )
 def test_only_the_extended_iso_8601_format_is_accepted(text):
-    assert MOMENTS(text) is None
+    assert NORMALIZE_TIMESTAMP(text) is None
 
 
 def test_an_assumed_time_zone_causes_one_warning(caplog):
@@ -320,7 +320,7 @@ def test_an_assumed_time_zone_causes_one_warning(caplog):
     assert sum("Asia/Kathmandu" in record.getMessage() for record in caplog.records) == 1
 
 
-# What JSON should not have, a vendor may send nevertheless.
+# Invalid JSON.
 
 
 @given(JSON)
@@ -341,30 +341,30 @@ def test_the_error_for_invalid_json_does_not_quote_it(body):
         assert str(error) in {"the body is not JSON", "the body is not a page of messages"}  # noqa: PT017
 
 
-# Messages that cannot be shaped.
+# Invalid messages.
 
 
-def odd(number, **fields):
+def message(number, **fields):
     return Message(id=number, sent_ms=END_MS - number * 1000, channel="SMS", fields=fields)
 
 
 @pytest.fixture
-def with_odd_messages(sandbox):
+def with_invalid_messages(sandbox):
     sandbox.edna.add(
-        odd(1),
-        odd(2, messageId=msgspec.UNSET, text="whole"),
-        odd(3, messageId="three"),
-        odd(4, sentOrReceivedAt=None),
-        odd(5, sentOrReceivedAt="yesterday"),
-        odd(6),
+        message(1),
+        message(2, messageId=msgspec.UNSET, text="unchanged"),
+        message(3, messageId="three"),
+        message(4, sentOrReceivedAt=None),
+        message(5, sentOrReceivedAt="yesterday"),
+        message(6),
     )
     return sandbox
 
 
 def test_invalid_messages_are_emitted_unchanged_and_the_run_continues(
-    with_odd_messages, caplog
+    with_invalid_messages, caplog
 ):
-    output = sync(config(with_odd_messages))
+    output = sync(config(with_invalid_messages))
     assert [record["messageId"] for record in output.records(EDNA)] == [6, 1]
     rejected = output.records(REJECTED)
     assert [message["stream"] for message in rejected] == [EDNA] * 4
@@ -374,30 +374,30 @@ def test_invalid_messages_are_emitted_unchanged_and_the_run_continues(
     }
     assert len({message["rejectionId"] for message in rejected}) == 4
     assert all(message["rejectedAt"].endswith("Z") for message in rejected)
-    (whole,) = (message["message"] for message in rejected if message["message"].get("text"))
-    assert whole["channelType"] == "SMS"
+    (unchanged,) = (message["message"] for message in rejected if message["message"].get("text"))
+    assert unchanged["channelType"] == "SMS"
     assert any("4 messages of edna_history are invalid" in record.getMessage() for record in caplog.records)
 
 
-def test_rejected_messages_precede_the_state_that_covers_them(with_odd_messages):
-    types = [(message["type"], message.get("stream")) for message in sync(config(with_odd_messages)).messages]
+def test_rejected_messages_precede_the_state_that_covers_them(with_invalid_messages):
+    types = [(message["type"], message.get("stream")) for message in sync(config(with_invalid_messages)).messages]
     first_state = next(at for at, (type_, _) in enumerate(types) if type_ == "STATE")
     assert ("RECORD", REJECTED) in types[:first_state]
     assert types.index(("SCHEMA", REJECTED)) < types.index(("RECORD", REJECTED))
 
 
-def test_a_message_rejected_again_has_the_same_key(with_odd_messages):
+def test_a_message_rejected_again_has_the_same_key(with_invalid_messages):
     keys = [
-        {message["rejectionId"] for message in sync(config(with_odd_messages)).records(REJECTED)}
+        {message["rejectionId"] for message in sync(config(with_invalid_messages)).records(REJECTED)}
         for _ in range(2)
     ]
     assert keys[0] == keys[1]
 
 
-def test_above_max_rejected_the_run_fails_without_a_state(with_odd_messages):
+def test_above_max_rejected_the_run_fails_without_a_state(with_invalid_messages):
     errors: list[TapError] = []
-    output = sync(config(with_odd_messages, max_rejected=3), catch=errors.append)
+    output = sync(config(with_invalid_messages, max_rejected=3), catch=errors.append)
     assert "max_rejected (3)" in str(errors[0])
     assert len(output.records(REJECTED)) == 4
     assert output.state == {}
-    assert sync(config(with_odd_messages, max_rejected=4)).state
+    assert sync(config(with_invalid_messages, max_rejected=4)).state

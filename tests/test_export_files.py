@@ -1,4 +1,4 @@
-"""CSV files and undocumented JSON, however they are spelt. Pure: without a server."""
+"""Export files in any CSV dialect, and undocumented JSON responses. Without a server."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 def read(file, *, cuts=()):
-    """Read a file that comes in chunks, cut at these places."""
+    """Read a file in chunks that end at `cuts`."""
     file = file.encode() if isinstance(file, str) else file
-    places = [0, *sorted(cuts), len(file)]
-    return list(ROWS.read(file[start:end] for start, end in pairwise(places)))
+    bounds = [0, *sorted(cuts), len(file)]
+    return list(ROWS.read(file[start:end] for start, end in pairwise(bounds)))
 
 
 def written(rows, *, separator=",", end="\n"):
@@ -64,14 +64,14 @@ def test_a_truncated_file_is_an_error_unless_cut_between_rows(rows, data):
     file = written(rows)
     end = data.draw(st.integers(0, len(file)))
     row_ends = {len(written(rows[:count])): count for count in range(1, len(rows) + 1)}
-    whole = max((count for at, count in row_ends.items() if at <= end), default=0)
+    complete = max((count for at, count in row_ends.items() if at <= end), default=0)
     try:
         found = read(file[:end])
     except UnexpectedResponseError:
         assert end not in row_ends
     else:
-        assert found[: whole - 1] == read(written(rows[:whole]))
-        assert len(found) <= max(whole, 0)
+        assert found[: complete - 1] == read(written(rows[:complete]))
+        assert len(found) <= max(complete, 0)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -203,22 +203,22 @@ def test_cells_become_numbers_only_if_no_digit_is_lost(separator, cost, parts, e
     assert tuple(map(type, (row["cost"], row["parts"]))) == tuple(map(type, expected))
 
 
-# The gateway's pages describe these answers, but show none.
+# The gateway's documentation describes these responses, but has no examples.
 
 
 @pytest.mark.parametrize(
-    "answer", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
+    "content", [{"id": "7"}, {"exportId": "7"}, {"jobId": 7}, {"reference": "7", "id": None}, "7", 7]
 )
-def test_a_jobs_id_may_have_several_names(answer):
-    assert API.queued_id(response(json.dumps(answer).encode())) == "7"
+def test_a_jobs_id_may_have_several_names(content):
+    assert API.queued_id(response(json.dumps(content).encode())) == "7"
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"{}", b"[]", b"OK", b"<html>", b"null", b"true", b'""', b'{"id": {}}']
+    "content", [b"", b"{}", b"[]", b"OK", b"<html>", b"null", b"true", b'""', b'{"id": {}}']
 )
-def test_a_response_without_an_id_is_an_error(answer):
+def test_a_response_without_an_id_is_an_error(content):
     with pytest.raises(UnexpectedResponseError):
-        API.queued_id(response(answer))
+        API.queued_id(response(content))
 
 
 @pytest.mark.parametrize(
@@ -245,10 +245,10 @@ def test_a_jobs_state_is_read_from_any_list_format(listed, state, around):
     assert (job.id, job.state) == ("7", state)
 
 
-@pytest.mark.parametrize("answer", [b"{}", b'"text"', b"<html>"])
-def test_a_response_without_a_list_of_jobs_is_an_error(answer):
+@pytest.mark.parametrize("content", [b"{}", b'"text"', b"<html>"])
+def test_a_response_without_a_list_of_jobs_is_an_error(content):
     with pytest.raises(UnexpectedResponseError):
-        API.jobs(response(answer))
+        API.jobs(response(content))
 
 
 def test_unreadable_jobs_are_skipped():
@@ -284,15 +284,15 @@ def test_a_job_must_have_the_requested_range_and_filters(listed, is_ours):
     assert API.is_for(job, WINDOW) is is_ours
 
 
-@pytest.mark.parametrize("answer", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
-def test_a_link_may_have_several_names(answer):
-    assert API.link(response(json.dumps(answer).encode())) == "L"
+@pytest.mark.parametrize("content", [{"url": "L"}, {"downloadUrl": "L"}, {"link": "L", "url": None}, "L"])
+def test_a_link_may_have_several_names(content):
+    assert API.link(response(json.dumps(content).encode())) == "L"
 
 
-@pytest.mark.parametrize("answer", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
-def test_a_response_without_a_link_is_an_error(answer):
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'""', b'{"url": 7}', b"<html>"])
+def test_a_response_without_a_link_is_an_error(content):
     with pytest.raises(UnexpectedResponseError):
-        API.link(response(answer))
+        API.link(response(content))
 
 
 def test_a_jobs_id_is_escaped_in_the_path():

@@ -1,4 +1,4 @@
-"""What fails in one stream, and what becomes of the others."""
+"""Failures of one stream, and their effect on the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANNELS = (SMS, "partner_gateway_history_rcs", "partner_gateway_history_whatsap
 
 
 class TwoVendors:
-    """A server for each vendor, one message in each, and statuses to fail with."""
+    """A server per vendor, each with one message and the status of all its responses."""
 
     def __init__(self, *, edna=200, gateway=200):
         self.edna = Vendor([edna_row(1, END - HOUR)], status=lambda *_: edna)

@@ -1,4 +1,4 @@
-"""Servers that misbehave: nothing is lost, nothing is repeated, nothing hangs."""
+"""Servers that misbehave: no message is lost or repeated, and no run hangs."""
 
 from __future__ import annotations
 
@@ -35,15 +35,9 @@ EDNA, SMS = "edna_history", "partner_gateway_history_sms"
 NOW = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
 
 
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch):
-    """Let tries follow each other at once: how long the tap waits is `test_waits_*`'s business."""
-    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
-
-
 @pytest.fixture
 def filled(sandbox, life_like):
-    """Some thousand messages of each vendor, enough for several pages and windows."""
+    """A few thousand messages of each vendor, enough for several pages and windows."""
     sandbox.edna.add(*list(life_like.edna)[::3])
     for channel, history in life_like.gateway.items():
         sandbox.gateway[channel].add(*list(history)[::3])
@@ -69,7 +63,7 @@ def test_faults_of_many_kinds_lose_and_repeat_nothing(filled, seed):
     assert_all_arrive_once(filled, sync(config(filled, page_size=100)))
     statuses = Counter(request.status for request in filled.journal.requests)
     assert statuses[500] >= 3
-    assert statuses[None] >= 1, "no connection was reset: the test would show nothing"
+    assert statuses[None] >= 1, "no connection was reset, so the test is void"
 
 
 @pytest.mark.parametrize("skip", ["asked", "capped"])
@@ -82,10 +76,10 @@ def test_a_silently_capped_page_truncates_nothing(filled, cap, skip):
     assert len(filled.journal.requests) <= 1.3 * messages / cap + 20
 
 
-@pytest.mark.parametrize(("endless", "says"), [("repeat", "again and again"), ("empty", "empty page")])
-def test_an_endless_edna_history_fails_after_few_requests(filled, endless, says):
+@pytest.mark.parametrize(("endless", "reason"), [("repeat", "again and again"), ("empty", "empty page")])
+def test_an_endless_edna_history_fails_after_few_requests(filled, endless, reason):
     filled.faults.endless = endless
-    with pytest.raises(TapError, match=says):
+    with pytest.raises(TapError, match=reason):
         sync(config(filled, partner_gateway_api_key=None))
     assert len(filled.journal.requests) < 60
 
@@ -121,10 +115,10 @@ def test_no_request_precedes_the_time_that_a_429_requests(filled):
 
 
 def test_a_wait_beyond_the_budget_fails_and_keeps_the_state(filled):
-    asked = []
+    received = []
 
     def limit_later_requests(request):
-        asked.append(request)
+        received.append(request)
         if request.api == "gateway":
             filled.faults.limit_next = 1_000_000
 
@@ -132,15 +126,15 @@ def test_a_wait_beyond_the_budget_fails_and_keeps_the_state(filled):
     filled.journal.watch = limit_later_requests
     output, error = _failing_sync(config(filled))
     assert "max_retry_seconds" in str(error)
-    assert [request.api for request in asked].count("gateway") <= 4
+    assert [request.api for request in received].count("gateway") <= 4
     assert output.records(EDNA) == in_send_order(EDNA, truth(filled, EDNA))
     assert "replication_key_value" in output.bookmark(EDNA)
 
 
 def test_a_configured_rate_limit_is_respected(filled):
     filled.gateway_options.requests_per_second = 40
-    told = {"partner_gateway_requests_per_second": 40, "edna_api_key": None}
-    sync(config(filled, page_size=100, concurrency=8, **told))
+    limits = {"partner_gateway_requests_per_second": 40, "edna_api_key": None}
+    sync(config(filled, page_size=100, concurrency=8, **limits))
     statuses = Counter(request.status for request in filled.journal.requests)
     assert statuses[429] <= 0.02 * statuses[200]
 
@@ -162,17 +156,17 @@ def test_an_undeclared_rate_limit_triggers_backoff(filled):
 
 
 @pytest.mark.parametrize(
-    ("refuse", "status", "says"),
+    ("faults", "status", "reason"),
     [
         ({"force_status": 401}, 401, "edna_api_key"),
         ({"force_status": 403}, 403, "edna_api_key"),
         ({"redirect_to": "http://127.0.0.1:9"}, 307, "redirect"),
     ],
 )
-def test_permanent_errors_are_not_retried(filled, refuse, status, says):
-    for name, value in refuse.items():
+def test_permanent_errors_are_not_retried(filled, faults, status, reason):
+    for name, value in faults.items():
         setattr(filled.faults, name, value)
-    with pytest.raises(TapError, match=says):
+    with pytest.raises(TapError, match=reason):
         sync(config(filled, concurrency=8))
     assert [request.status for request in filled.journal.requests].count(status) == (
         2 if status != 307 else 4
@@ -184,7 +178,7 @@ def test_changes_during_a_run_lose_no_message(filled, change):
     before = {stream: truth(filled, stream) for stream in STREAMS}
     numbers = iter(range(1, 10_000))
 
-    def happen(_request):
+    def change_something(_request):
         number = next(numbers)
         if change == "status":
             message = list(filled.edna)[number]
@@ -196,7 +190,7 @@ def test_changes_during_a_run_lose_no_message(filled, change):
             filled.edna.add(Message(id=10**9 + number, sent_ms=sent_ms, channel="SMS"))
             filled.gateway["SMS"].add(Message(id=f"new {number}", sent_ms=sent_ms, channel="SMS"))
 
-    filled.journal.watch = happen
+    filled.journal.watch = change_something
     output = sync(config(filled, page_size=200))
     for stream in STREAMS:
         arrived = Counter(record["messageId"] for record in output.records(stream))
@@ -215,10 +209,10 @@ def _failing_sync(settings):
     return output, error
 
 
-# What to do about an answer, without a server or a clock.
+# Retry decisions and rate limits, without a server or a clock.
 
 
-def answer(status=429, body=b"", **headers):
+def response_with(status=429, body=b"", **headers):
     return response(body, {name.replace("_", "-"): value for name, value in headers.items()}, status)
 
 
@@ -226,21 +220,24 @@ def answer(status=429, body=b"", **headers):
 def test_every_format_of_a_requested_wait_is_understood(seconds):
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     body = json.dumps({"status": 429, "retryAfter": seconds}).encode()
-    assert retry_after_seconds(answer(Retry_After=str(seconds)), NOW) == seconds
-    assert retry_after_seconds(answer(Retry_After=date), NOW) == seconds
-    assert retry_after_seconds(answer(body=body), NOW) == seconds
-    assert retry_after_seconds(answer(body=body, Retry_After="1"), NOW) == seconds
+    assert retry_after_seconds(response_with(Retry_After=str(seconds)), NOW) == seconds
+    assert retry_after_seconds(response_with(Retry_After=date), NOW) == seconds
+    assert retry_after_seconds(response_with(body=body), NOW) == seconds
+    assert retry_after_seconds(response_with(body=body, Retry_After="1"), NOW) == seconds
 
 
 def test_a_requested_wait_is_right_despite_a_wrong_server_clock():
     wrong = NOW - timedelta(hours=1)
     date = format_datetime(wrong + timedelta(seconds=7), usegmt=True)
-    assert retry_after_seconds(answer(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW) == 7
+    assert (
+        retry_after_seconds(response_with(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW)
+        == 7
+    )
 
 
 @given(st.text(), st.binary())
 def test_an_unreadable_wait_is_finite_and_not_negative(header, body):
-    assert 0 <= retry_after_seconds(answer(body=body, Retry_After=header), NOW) < float("inf")
+    assert 0 <= retry_after_seconds(response_with(body=body, Retry_After=header), NOW) < float("inf")
 
 
 @given(st.integers(1, MAX_ATTEMPTS), st.floats(0, 10**6))
@@ -250,19 +247,21 @@ def test_a_wait_is_never_shorter_than_requested(attempts, not_before):
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_temporary_failures_are_retried(status):
-    assert isinstance(classify_response(answer(status), EDNA_VENDOR.error_rules, NOW), Retry)
+    assert isinstance(classify_response(response_with(status), EDNA_VENDOR.error_rules, NOW), Retry)
 
 
 @given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
 def test_other_failures_are_final_and_do_not_quote_the_body(status, body):
-    verdict = classify_response(answer(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
-    assert isinstance(verdict, Fail)
-    assert "CANARY" not in verdict.reason
+    outcome = classify_response(response_with(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
+    assert isinstance(outcome, Fail)
+    assert "CANARY" not in outcome.reason
 
 
 def test_an_error_names_the_vendors_code_and_the_setting():
-    verdict = classify_response(answer(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_rules, NOW)
-    assert verdict == Fail("status 400 limit-not-valid: lower page_size", 400)
+    outcome = classify_response(
+        response_with(400, b'{"code": "limit-not-valid"}'), EDNA_VENDOR.error_rules, NOW
+    )
+    assert outcome == Fail("status 400 limit-not-valid: lower page_size", 400)
 
 
 def test_both_retry_budgets_end_the_attempts():
@@ -313,19 +312,19 @@ def test_both_rate_limits_hold_in_every_sliding_window(per_second, per_minute, p
     st.floats(1, 5_000),
     st.lists(st.tuples(st.integers(0, 7), st.floats(0, 90), st.integers(1, 40)), max_size=20),
 )
-def test_processes_that_share_a_rate_limit_respect_it_together(
-    shared_by, per_second, per_minute, runs
-):
-    """Each run is a process of its own, one after the other in one of the places."""
+def test_processes_that_share_a_rate_limit_respect_it_together(shared_by, per_second, per_minute, runs):
+    """Each run is a new process in one of `shared_by` slots; slots have independent clocks."""
     shared_by = min(shared_by, int(per_second), int(per_minute))
     clocks = [[1_000.0] for _ in range(shared_by)]
     sent = []
-    for place, pause, requests in runs:
-        clock = clocks[place % shared_by]
+    for slot, pause, requests in runs:
+        clock = clocks[slot % shared_by]
         clock[0] += pause
-        told = partial(clock.__getitem__, 0)
         rate_limiter = RateLimiter(
-            per_second=per_second, per_minute=per_minute, shared_by=shared_by, clock=told
+            per_second=per_second,
+            per_minute=per_minute,
+            shared_by=shared_by,
+            clock=partial(clock.__getitem__, 0),
         )
         assert (rate_limiter.max_processes or 0) >= shared_by
         for _ in range(requests):
@@ -358,7 +357,7 @@ def test_no_thread_outlives_a_sync(filled):
     assert threading.active_count() <= before
 
 
-# Limits that are shared, short bursts, and processes that stood still.
+# Shared limits, short bursts and suspended processes.
 
 
 @pytest.mark.parametrize(
@@ -366,7 +365,7 @@ def test_no_thread_outlives_a_sync(filled):
     [("1.5", 1.5), (" 3 ", 3), ("3, 3", 3), ("1,7", 7), (".5", 0.5), ("-3", 0), ("1e3", 0), ("nan", 0)],
 )
 def test_a_requested_wait_may_be_fractional_repeated_or_padded(header, seconds):
-    assert retry_after_seconds(answer(Retry_After=header), NOW) == seconds
+    assert retry_after_seconds(response_with(Retry_After=header), NOW) == seconds
 
 
 @pytest.mark.parametrize(
@@ -376,14 +375,14 @@ def test_a_requested_wait_may_be_fractional_repeated_or_padded(header, seconds):
     "body", [b"[" * 100_000, b'{"retryAfter": ' + b"9" * 5_000 + b"}", b'{"retryAfter": 1e999}']
 )
 def test_an_absurd_wait_causes_no_crash(date, body):
-    assert 0 <= retry_after_seconds(answer(body=body, Retry_After=date), NOW) < float("inf")
+    assert 0 <= retry_after_seconds(response_with(body=body, Retry_After=date), NOW) < float("inf")
 
 
 def test_only_a_429_slows_down_other_requests():
     for status in (500, 503):
-        verdict = classify_response(answer(status, Retry_After="1"), (), NOW)
-        assert verdict == Retry(f"status {status}", 1.0)
-    assert classify_response(answer(429), (), NOW) == Retry(
+        outcome = classify_response(response_with(status, Retry_After="1"), (), NOW)
+        assert outcome == Retry(f"status {status}", 1.0)
+    assert classify_response(response_with(429), (), NOW) == Retry(
         "status 429", rate_limited=True, without_effect=True
     )
 

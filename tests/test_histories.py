@@ -1,6 +1,6 @@
-"""For all histories: insert, late insert, status change, run, killed run; the warehouse equals the server.
+"""Random insertions, status changes, and complete and killed runs; the warehouse ends up equal.
 
-`HYPOTHESIS_PROFILE=nightly` tries 1,000 of them for each vendor.
+`HYPOTHESIS_PROFILE=nightly` tries 1,000 histories per vendor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAST_AGE = timedelta(days=30)
 
 
 class Histories(RuleBasedStateMachine):
-    """A server whose history changes, and a warehouse that upserts what runs bring."""
+    """A server whose history changes, and a warehouse that upserts the records of each run."""
 
     stream: str
     other_vendor: str
@@ -76,12 +76,12 @@ class Histories(RuleBasedStateMachine):
                 self.state = message["value"]
 
     @initialize(count=st.integers(0, 12), step=st.integers(1, 100))
-    def begin(self, count, step):
+    def start(self, count, step):
         for number in range(count):
             self.insert(END_MS - number * step * HOUR_MS // 4)
 
     @rule(hours=st.integers(1, 24 * 12))
-    def time_goes_by(self, hours):
+    def time_passes(self, hours):
         self.sandbox.clock.advance(hours * 3600)
 
     @rule(ties=st.integers(1, 5))
@@ -90,7 +90,7 @@ class Histories(RuleBasedStateMachine):
             self.insert(self.now_ms)
 
     @rule(hours=st.integers(1, 24 * 29))
-    def a_message_shows_up_late(self, hours):
+    def a_message_appears_late(self, hours):
         self.insert(self.now_ms - hours * HOUR_MS)
 
     @precondition(lambda self: len(self.history) > 0)
@@ -134,7 +134,7 @@ class GatewayHistories(Histories):
 
 TestEdnaHistories = EdnaHistories.TestCase
 TestGatewayHistories = GatewayHistories.TestCase
-#: Each example is a dozen runs of the tap.
+#: Fewer than by default: each example is a dozen runs of the tap.
 TestEdnaHistories.settings = TestGatewayHistories.settings = hypothesis.settings(
     max_examples=hypothesis.settings().max_examples // 2
 )

@@ -1,4 +1,4 @@
-"""Messages are told apart by all that distinguishes them, and one bad row does not hold back a page."""
+"""Different messages remain separate, and an unreadable row does not affect its page."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_an_identifier_shared_across_windows_overwrites_nothing():
 
 
 def test_rows_far_from_a_boundary_are_not_duplicates():
-    """edna's identifier of an earlier window, sent again later, is a newer version and is not left out."""
+    """A message with the identifier of one in a much earlier window is emitted: it is a newer version."""
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(15_000, timedelta(days=30)), start=1)]
     rows[-1]["messageId"] = rows[0]["messageId"]
     assert len(read(Vendor(rows)).records(EDNA)) == 15_000
@@ -137,13 +137,13 @@ LONG = "9" * 6_000
 
 
 def page_with(element):
-    """edna's answer with one element, given as JSON text, among good rows."""
+    """Return a body for edna: valid rows, and one element as JSON text."""
 
-    def answer(rows, _more):
+    def body(rows, _more):
         good = [json.dumps(row) for row in rows]
         return f'{{"content": [{", ".join([*good[:3], element, *good[3:]])}], "hasNext": false}}'.encode()
 
-    return answer
+    return body
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_u_0000_is_replaced_everywhere_and_counted(make, caplog):
 
 @pytest.mark.parametrize("charset", ["windows-1251", "utf-16", "utf-8"])
 def test_a_declared_charset_is_used(charset):
-    def answer(page, more):
+    def body(page, more):
         return json.dumps({"content": page, "hasNext": more}, ensure_ascii=False).encode(charset)
 
     vendor = Vendor(
         [edna_row(1, END - HOUR, content="Привет")],
         headers={"Content-Type": f"application/json; charset={charset}"},
-        answer=answer,
+        answer=body,
     )
     assert [record["content"] for record in read(vendor).records(EDNA)] == ["Привет"]
 

@@ -1,4 +1,4 @@
-"""Everyday use of Meltano: a real one, with our meltano.yml and a loader that only keeps lines."""
+"""Use with Meltano: the project's meltano.yml, and a loader that only stores lines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AGES = ["PT1H", "P2D"]
 
 
 class Project:
-    """A Meltano project with the extractor of our meltano.yml, and a second account of it."""
+    """A Meltano project with the extractor of meltano.yml, and a second account that inherits from it."""
 
     def __init__(self, directory, variables, *, select=True):
         self.directory = directory
@@ -151,7 +151,7 @@ def test_without_select_no_export_is_queued(tmp_path):
 
 
 def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
-    """As pasted, but for the home directory, the date, the key and the database."""
+    """Unchanged, except for the home directory, the dates, the key and the database."""
     readme = (ROOT / "README.md").read_text()
     block = readme.partition("## With Meltano\n")[2].partition("```console\n")[2].partition("```")[0]
     commands = block.replace("$ ", "", 1).replace("\n$ ", "\n")
@@ -160,7 +160,7 @@ def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
     project.mkdir()
     (home / "tap-msghistory").symlink_to(ROOT)
     with serving(1) as sandbox, warehouse() as house:
-        for written, meant in {
+        for placeholder, value in {
             "TAP_MSGHISTORY_START_DATE=2024-01-01": f"TAP_MSGHISTORY_START_DATE=2024-01-01\n"
             f"TAP_MSGHISTORY_END_DATE={iso(END)}\n"
             f"TAP_MSGHISTORY_EDNA_BASE_URL={sandbox.edna_base_url}\n"
@@ -169,9 +169,9 @@ def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
             "postgresql+psycopg://user:password@localhost:5432/database": sqlalchemy_url(house.dsn),
             "$HOME": str(home),
         }.items():
-            assert written in commands
-            commands = commands.replace(written, meant)
-        # Certificates and package indexes of this machine are needed to install.
+            assert placeholder in commands
+            commands = commands.replace(placeholder, value)
+        # The installation needs the machine's certificates and package indexes.
         env = {**os.environ, **Project(tmp_path, {}).env, "PATH": f"{MELTANO.parent}:{os.environ['PATH']}"}
         ran = subprocess.run(
             ["/usr/bin/env", "bash", "-euc", commands],

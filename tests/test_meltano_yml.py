@@ -1,4 +1,4 @@
-"""The `meltano.yml` that users copy says what the tap says of itself."""
+"""The `meltano.yml` that users copy has the settings and capabilities of the tap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import ROOT
 yaml = pytest.importorskip("ruamel.yaml", reason="needs the dependency group pipeline")
 
 KINDS = {name: name for name in ("array", "boolean", "integer", "object", "string")} | {
-    "number": "string",  # Meltano 4.4 fails to hand on a decimal from the environment
+    "number": "string",  # Meltano 4.4 cannot pass a decimal from the environment
 }
 
 
@@ -29,8 +29,8 @@ def extractor() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def about() -> dict[str, Any]:
     tap = Path(sys.executable).with_name("tap-msghistory")
-    answer = subprocess.run([tap, "--about", "--format=json"], check=True, capture_output=True)
-    return dict(json.loads(answer.stdout))
+    printed = subprocess.run([tap, "--about", "--format=json"], check=True, capture_output=True)
+    return dict(json.loads(printed.stdout))
 
 
 def kind(name: str, types: str | list[str]) -> str:

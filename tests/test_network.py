@@ -1,4 +1,4 @@
-"""Servers that are ruder than HTTP libraries can be, certificates, and proxies."""
+"""Servers that violate HTTP in ways that HTTP libraries cannot, certificates, and proxies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tap_msghistory.errors import TapError
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.retries import MAX_ATTEMPTS
 from tests.processes import environment, error_lines, run, run_here
-from tests.sockets import Answering, Front, Proxy, read_request, serving
+from tests.sockets import FixedResponse, Front, Proxy, read_request, serving
 from tests.support import END_MS, ROOT, STREAMS, config, in_send_order, sync, truth
 
 EDNA = "edna_history"
@@ -25,9 +25,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
-def _of_this_test_only(monkeypatch):
-    """Let tries follow each other at once, and the machine's own certificates and proxies not count."""
-    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
+def _no_machine_settings(monkeypatch):
+    """Ignore the certificates and proxies that the machine configures."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -37,7 +36,7 @@ def _of_this_test_only(monkeypatch):
 
 @pytest.fixture(scope="module")
 def small():
-    """A few messages, on several pages of both vendors. Not to be changed."""
+    """A few messages, on several pages of both vendors. Tests must not change them."""
     sandbox = Sandbox.generate(messages=120, seed=6, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
     sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
     with sandbox.serve():
@@ -45,7 +44,7 @@ def small():
 
 
 def behind(base_url, sandbox, **settings):
-    """Settings with both vendors at `base_url`."""
+    """Return settings with both vendors at `base_url`."""
     return config(
         sandbox,
         edna_base_url=base_url,
@@ -61,93 +60,93 @@ def assert_all_arrive_once(sandbox, output):
         assert output.records(stream) == in_send_order(stream, truth(sandbox, stream))
 
 
-# Spoilt answers: each is given an honest one and sends what it likes of it.
+# Broken responses: each function receives the right response and sends a broken form of it.
 
 
-def silence(connection, answer):
-    """Close without a word."""
+def silence(connection, response):
+    """Close the connection without a response."""
 
 
-def reset(connection, answer):
-    connection.sendall(answer[: len(answer) // 2])
+def reset(connection, response):
+    connection.sendall(response[: len(response) // 2])
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def end_in_the_status_line(connection, answer):
-    connection.sendall(answer[:11])
+def end_in_the_status_line(connection, response):
+    connection.sendall(response[:11])
 
 
-def end_in_the_headers(connection, answer):
-    connection.sendall(answer[: answer.index(b"\r\n\r\n") - 5])
+def end_in_the_headers(connection, response):
+    connection.sendall(response[: response.index(b"\r\n\r\n") - 5])
 
 
-def end_in_the_body(connection, answer):
-    connection.sendall(answer[:-100])
+def end_in_the_body(connection, response):
+    connection.sendall(response[:-100])
 
 
-def garbage(connection, answer):
-    connection.sendall(b"\x16\x03\x01 who is there?\r\n\r\n" + answer)
+def garbage(connection, response):
+    connection.sendall(b"\x16\x03\x01 who is there?\r\n\r\n" + response)
 
 
-def too_many_headers(connection, answer):
-    head, body = split(answer)
+def too_many_headers(connection, response):
+    head, body = split(response)
     connection.sendall(head + b"".join(b"\r\nX-%d: x" % at for at in range(200)) + b"\r\n\r\n" + body)
 
 
-def a_header_that_is_too_long(connection, answer):
-    connection.sendall(answer.replace(b"\r\n", b"\r\nX: " + b"x" * 100_000, 1))
+def a_header_that_is_too_long(connection, response):
+    connection.sendall(response.replace(b"\r\n", b"\r\nX: " + b"x" * 100_000, 1))
 
 
-def a_status_that_is_none(connection, answer):
-    connection.sendall(answer.replace(b" 200 ", b" 20 ", 1))
+def an_invalid_status(connection, response):
+    connection.sendall(response.replace(b" 200 ", b" 20 ", 1))
 
 
-def a_length_beyond_the_body(connection, answer):
-    _, body = split(answer)
+def a_length_beyond_the_body(connection, response):
+    _, body = split(response)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 7) + body)
 
 
-def a_length_short_of_the_body(connection, answer):
-    _, body = split(answer)
+def a_length_short_of_the_body(connection, response):
+    _, body = split(response)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) - 7) + body)
 
 
-def two_lengths(connection, answer):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n" + split(answer)[1])
+def two_lengths(connection, response):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n" + split(response)[1])
 
 
-def half_a_body_without_length(connection, answer):
-    _, body = split(answer)
+def half_a_body_without_length(connection, response):
+    _, body = split(response)
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + body[: len(body) // 2])
 
 
-def half_a_chunk(connection, answer):
-    _, body = split(answer)
+def half_a_chunk(connection, response):
+    _, body = split(response)
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body[:-9])
 
 
-def no_last_chunk(connection, answer):
-    _, body = split(answer)
+def no_last_chunk(connection, response):
+    _, body = split(response)
     connection.sendall(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
     )
 
 
-def a_chunk_size_that_is_none(connection, answer):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n" + split(answer)[1])
+def an_invalid_chunk_size(connection, response):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n" + split(response)[1])
 
 
-def no_gzip_at_all(connection, answer):
-    connection.sendall(encoded(b"gzip", split(answer)[1]))
+def invalid_gzip(connection, response):
+    connection.sendall(encoded(b"gzip", split(response)[1]))
 
 
-def half_a_gzip(connection, answer):
-    zipped = gzip.compress(split(answer)[1])
+def half_a_gzip(connection, response):
+    zipped = gzip.compress(split(response)[1])
     connection.sendall(encoded(b"gzip", zipped[: len(zipped) // 2]))
 
 
-def split(answer):
-    head, _, body = answer.partition(b"\r\n\r\n")
+def split(response):
+    head, _, body = response.partition(b"\r\n\r\n")
     return head, body
 
 
@@ -156,7 +155,7 @@ def encoded(encoding, body):
     return head + body
 
 
-SPOILS = [
+FAULTS = [
     silence,
     reset,
     end_in_the_status_line,
@@ -165,47 +164,47 @@ SPOILS = [
     garbage,
     too_many_headers,
     a_header_that_is_too_long,
-    a_status_that_is_none,
+    an_invalid_status,
     a_length_beyond_the_body,
     a_length_short_of_the_body,
     two_lengths,
     half_a_body_without_length,
     half_a_chunk,
     no_last_chunk,
-    a_chunk_size_that_is_none,
-    no_gzip_at_all,
+    an_invalid_chunk_size,
+    invalid_gzip,
     half_a_gzip,
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILS, ids=lambda function: function.__name__)
-def test_invalid_http_responses_are_retried_without_loss_or_duplicates(small, spoil):
-    front = Front(small.url, spoil, spoil)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda function: function.__name__)
+def test_invalid_http_responses_are_retried_without_loss_or_duplicates(small, fault):
+    front = Front(small.url, fault, fault)
     with serving(front) as port:
         output = sync(behind(f"http://127.0.0.1:{port}", small))
     assert_all_arrive_once(small, output)
-    asked = Counter(front.requests)
-    assert sum(asked.values()) == len(asked) + 2
+    received = Counter(front.requests)
+    assert sum(received.values()) == len(received) + 2
 
 
 def test_a_stalled_response_is_retried_after_request_timeout(small):
-    over = []
+    left = []
 
-    def stall(connection, answer):
-        connection.sendall(answer[: len(answer) // 2])
-        over.append(connection.recv(1))  # until the client leaves
+    def stall(connection, response):
+        connection.sendall(response[: len(response) // 2])
+        left.append(connection.recv(1))  # empty when the client leaves
 
     with serving(Front(small.url, stall)) as port:
         output = sync({**behind(f"http://127.0.0.1:{port}", small), "request_timeout": 0.3})
     assert_all_arrive_once(small, output)
-    assert over == [b""]
+    assert left == [b""]
 
 
 def test_a_response_sent_byte_by_byte_is_read_completely(small):
-    def drip(connection, answer):
+    def drip(connection, response):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for at in range(len(answer)):
-            connection.sendall(answer[at : at + 1])
+        for at in range(len(response)):
+            connection.sendall(response[at : at + 1])
 
     front = Front(small.url, drip)
     with serving(front) as port:
@@ -214,30 +213,30 @@ def test_a_response_sent_byte_by_byte_is_read_completely(small):
 
 
 def test_a_second_response_on_a_connection_is_ignored(small):
-    """A server answers twice on one connection: the second answer belongs to no request."""
+    """The second response belongs to no request."""
 
-    def answer_twice(connection, answer):
-        answer = answer.replace(b"connection: close", b"connection: keep-alive")
-        connection.sendall(answer + answer)
-        read_request(connection)  # the client's next, or its leave
+    def respond_twice(connection, response):
+        response = response.replace(b"connection: close", b"connection: keep-alive")
+        connection.sendall(response + response)
+        read_request(connection)  # the next request, or the end of the connection
 
-    with serving(Front(small.url, *[answer_twice] * 8)) as port:
+    with serving(Front(small.url, *[respond_twice] * 8)) as port:
         assert_all_arrive_once(small, sync(behind(f"http://127.0.0.1:{port}", small)))
 
 
 def test_persistently_invalid_http_fails_when_the_budget_is_spent(small):
-    answering = Answering(b"SSH-2.0-OpenSSH_9.6\r\n")
-    with serving(answering) as port, pytest.raises(TapError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
+    server = FixedResponse(b"SSH-2.0-OpenSSH_9.6\r\n")
+    with serving(server) as port, pytest.raises(TapError, match=f"127.0.0.1:{port}.*max_retry_seconds"):
         sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None))
-    assert len(answering.requests) <= MAX_ATTEMPTS
+    assert len(server.requests) <= MAX_ATTEMPTS
 
 
 def test_no_request_is_sent_beyond_the_retry_budget(small):
-    answering = Answering(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
-    with serving(answering) as port, pytest.raises(TapError, match="max_retry_seconds"):
+    server = FixedResponse(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+    with serving(server) as port, pytest.raises(TapError, match="max_retry_seconds"):
         sync(behind(f"http://127.0.0.1:{port}", small, partner_gateway_api_key=None, max_retry_seconds=1))
-    # Spaced twice as far each time: at 0, 0.05, 0.15, 0.35 and 0.75 s. The next would be at 1.55 s.
-    assert len(answering.requests) <= 5
+    # The pauses double: requests are sent at 0, 0.05, 0.15, 0.35 and 0.75 s. The next would be at 1.55 s.
+    assert len(server.requests) <= 5
 
 
 def test_at_least_four_fifths_of_a_rate_limit_are_used():
@@ -262,7 +261,7 @@ def authority():
 
 @pytest.fixture(scope="module")
 def tls(authority):
-    """What a server needs: a certificate for 127.0.0.1 and for a host that only a proxy could find."""
+    """A TLS context with a certificate for 127.0.0.1 and for a host that only a proxy can reach."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "vendor.test").configure_cert(context)
     return context
@@ -405,7 +404,7 @@ def test_an_unencrypted_key_for_loopback_uses_no_proxy(small, monkeypatch, name)
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required"])
 def test_the_error_for_a_refusing_proxy_mentions_the_proxy(small, monkeypatch, status):
-    refusing = Answering(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+    refusing = FixedResponse(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
     with serving(refusing) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         with pytest.raises(TapError, match=r"vendor\.test.*[Pp]roxy"):

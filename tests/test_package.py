@@ -1,4 +1,4 @@
-"""However it is installed, the tap works: the built wheel and sdist in an empty environment."""
+"""The built wheel and sdist work in an empty environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
     subprocess.run([UV, "pip", "install", "--quiet", "--python", python, distribution], check=True)
     found = subprocess.run(
         [python.with_name("tap-msghistory"), "--discover"],
-        cwd=tmp_path,  # where no checkout lends its schemas
+        cwd=tmp_path,  # not in the checkout, whose schemas would be used
         check=True,
         capture_output=True,
     )

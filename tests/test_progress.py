@@ -42,7 +42,7 @@ def half_way():
     return progress
 
 
-def test_a_progress_line_has_send_time_count_rate_and_remaining_time(half_way):
+def test_a_progress_line_has_position_count_rate_and_remaining_time(half_way):
     assert half_way.describe() == (
         "edna_history: up to 2024-11-03 04:00 (UTC), 1,500 messages, 150 per second, 0:00:30 left, "
         "2 s rate-limited"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import signal
 import stat
 import subprocess
 import sys
@@ -117,3 +119,53 @@ def test_the_readmes_commands_work_from_the_first_run_on(directory, sandbox):
         assert ran.returncode == 0, ran.stderr
     assert set(state(directory)["bookmarks"]) >= {"edna_history", REJECTED}
     assert len({request.params["dateFrom"] for request in sandbox.requests}) == 1
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_a_stopped_sync_keeps_its_state(directory, sandbox, whole_group):
+    """The scheduler's signal reaches the script alone, or all processes of its group."""
+    path = directory / "config.json"
+    slow = {"page_size": 1, "edna_requests_per_second": 40, "concurrency": 1, "revisit_after": ["P1D"]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | slow))
+    (directory / "target.py").write_text(
+        TARGET.replace("loaded.write(line)", "loaded.write(line); loaded.flush()")
+    )
+    variables = {"TAP": str(COMMAND), "TARGET": f"{sys.executable} target.py well"}
+    process = subprocess.Popen(
+        [SCRIPT, directory],
+        env=environment(**variables),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    sandbox.journal.watch = lambda _: (
+        process.send_signal(signal.SIGTERM) if len(sandbox.requests) == 60 else None
+    )
+    if whole_group:
+        sandbox.journal.watch = lambda _: (
+            os.killpg(process.pid, signal.SIGTERM) if len(sandbox.requests) == 60 else None
+        )
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "the next run resumes" in errors
+    assert left(directory) <= {"state.json", "state.lock"}
+    assert not running(directory)
+
+
+def running(directory):
+    """Return whether a process of the script is still running."""
+    return (
+        subprocess.run(
+            ["/usr/bin/env", "pgrep", "-f", str(directory)], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
+
+
+@pytest.mark.parametrize("how", ["chatty", "unterminated"])
+def test_only_a_states_line_is_saved(directory, how):
+    ending = {"chatty": 'print("done")', "unterminated": 'print("{}", end="")'}[how]
+    (directory / "target.py").write_text(TARGET.replace('if how == "cut":', f"{ending}\nif how == 'cut':"))
+    assert sync(directory).returncode == 0
+    assert isinstance(state(directory), dict)

@@ -1,6 +1,6 @@
-"""Canaries: a key, a password, an address or a text must never come up where it does not belong.
+"""Canaries: no key, password, address or text appears where it does not belong.
 
-Records have addresses and texts. Nothing else has: no log at any level, no error, no state, no metric.
+Records contain addresses and texts. Nothing else does: no log at any level, error, state or metric.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
 from tap_msghistory.config.settings import SETTINGS
 from tests.processes import environment, error_lines, run, run_here
-from tests.sockets import Answering, Front, serving
-from tests.support import CHANNELS, END_MS, STREAMS, config
+from tests.sockets import FixedResponse, Front, serving
+from tests.support import CHANNELS, END_MS, STREAMS, EagerTap, config
 
 CANARY = "CANARY"
 KEY, PASSWORD, PHONE = f"{CANARY}-key", f"{CANARY}-password", "35000777333"
@@ -29,7 +29,7 @@ PROXY_BASIC = base64.b64encode(f"{CANARY}:{CANARY}".encode()).decode()
 CANARIES = (CANARY, PHONE, BASIC, PROXY_BASIC)
 
 DEBUG = {"TAP_MSGHISTORY_LOGLEVEL": "DEBUG", "LOGLEVEL": "DEBUG"}
-#: How it must not be: a list of what a file or a setting may be instead.
+#: JSON of wrong types, for files and settings.
 KINDS = [
     f'"{CANARY}"',
     f'["{CANARY}"]',
@@ -40,15 +40,9 @@ KINDS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _no_backoff(monkeypatch):
-    """Let tries follow each other at once, until the budget is spent."""
-    monkeypatch.setattr("backoff.full_jitter", lambda _: 0.0)
-
-
 @pytest.fixture
 def guarded(sandbox):
-    """A sandbox with canaries for keys and in all that a message has."""
+    """A sandbox with canaries as keys and in every field of its messages."""
     sandbox.edna_options.key = sandbox.gateway_options.key = KEY
     sandbox.gateway_options.username, sandbox.gateway_options.password = "user", PASSWORD
     for number in range(1, 5):
@@ -57,7 +51,7 @@ def guarded(sandbox):
             "unknown": {"deep": [CANARY]},
             CANARY: CANARY,
             "segments": CANARY,
-            "deliveryStatusAt": "2024-11-03T12:00:00",  # no offset, which is warned of
+            "deliveryStatusAt": "2024-11-03T12:00:00",  # without an offset, which causes a warning
         }
         message: dict[str, Any] = {
             "sent_ms": END_MS - number,
@@ -76,20 +70,24 @@ def reject_one(sandbox):
         sandbox.edna.add(
             Message(id=id_, sent_ms=END_MS, channel="SMS", address=PHONE, text=CANARY, fields=fields)
         )
-    gone = {"messageId": msgspec.UNSET}
-    sandbox.gateway["RCS"].add(Message(id="x", sent_ms=END_MS, channel="RCS", address=PHONE, fields=gone))
+    missing = {"messageId": msgspec.UNSET}
+    sandbox.gateway["RCS"].add(Message(id="x", sent_ms=END_MS, channel="RCS", address=PHONE, fields=missing))
 
 
 def assert_no_canary(finished):
-    """Look for canaries wherever they must not be."""
-    said = finished.stderr + "".join(
+    """Check that no canary is in stderr, nor in a message other than a record."""
+    visible = finished.stderr + "".join(
         line for line in finished.stdout.splitlines() if json.loads(line)["type"] != "RECORD"
     )
-    assert [canary for canary in CANARIES if canary in said] == []
+    assert [canary for canary in CANARIES if canary in visible] == []
 
 
-def sync(settings, tmp_path, *, command=run_here, env=None, **options):
-    finished = command(settings, tmp_path, env=environment(**DEBUG, **(env or {})), **options)
+def run_without_pauses(settings, directory, **options):
+    return run_here(settings, directory, command=EagerTap.cli, **options)
+
+
+def sync(settings, tmp_path, *, run=run_without_pauses, env=None, **options):
+    finished = run(settings, tmp_path, env=environment(**DEBUG, **(env or {})), **options)
     assert "| DEBUG" in finished.stderr or "| ERROR" in finished.stderr
     assert_no_canary(finished)
     return finished
@@ -101,7 +99,7 @@ def assert_failed_in_one_line(finished):
     return line
 
 
-# What a run that ends well says of the messages.
+# Successful runs, and options other than a sync.
 
 
 @pytest.mark.parametrize("credentials", ["key", "password"])
@@ -111,7 +109,7 @@ def test_a_successful_run_has_secrets_in_records_only(guarded, tmp_path, credent
     if credentials == "password":
         settings |= {"partner_gateway_username": "user", "partner_gateway_password": PASSWORD}
         del settings["partner_gateway_api_key"]
-    finished = sync(settings, tmp_path, command=run)
+    finished = sync(settings, tmp_path, run=run)
     assert finished.returncode == 0
     assert "are invalid" in finished.stderr
     assert "assume_timezone" in finished.stderr
@@ -130,14 +128,14 @@ def test_filters_are_not_logged(guarded, tmp_path):
 
 def test_exceeding_max_rejected_shows_no_message(guarded, tmp_path):
     reject_one(guarded)
-    line = assert_failed_in_one_line(sync(config(guarded, max_rejected=1), tmp_path, command=run))
+    line = assert_failed_in_one_line(sync(config(guarded, max_rejected=1), tmp_path, run=run))
     assert "max_rejected" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
 def test_a_full_disk_shows_no_message(guarded, tmp_path):
     with Path("/dev/full").open("wb") as full:
-        assert_failed_in_one_line(sync(config(guarded), tmp_path, command=run, stdout=full))
+        assert_failed_in_one_line(sync(config(guarded), tmp_path, run=run, stdout=full))
 
 
 @pytest.mark.parametrize("more", ["--discover", "--about", "--test", "--test=schema"])
@@ -148,7 +146,7 @@ def test_options_other_than_a_sync_show_no_secrets(guarded, tmp_path, more):
     assert KEY not in finished.stdout
 
 
-# What a server may answer.
+# Responses.
 
 
 def http(status, body=b"", *headers):
@@ -156,23 +154,23 @@ def http(status, body=b"", *headers):
     return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), head, body)
 
 
-NOTHING_GOOD = b'{"content": [{"address": "CANARY", "content": "CANARY"}], "error": "CANARY"}'
-ANSWERS = {
+QUOTABLE = b'{"content": [{"address": "CANARY", "content": "CANARY"}], "error": "CANARY"}'
+RESPONSES = {
     "401": http(b"401 CANARY", b'{"error": "Api key not found", "description": "CANARY-key"}'),
-    "403": http(b"403 CANARY", NOTHING_GOOD, b"Set-Cookie: CANARY=CANARY"),
-    "404": http(b"404 CANARY", NOTHING_GOOD),
+    "403": http(b"403 CANARY", QUOTABLE, b"Set-Cookie: CANARY=CANARY"),
+    "404": http(b"404 CANARY", QUOTABLE),
     "400": http(b"400 CANARY", b'{"error": "not-valid-request", "description": "CANARY"}'),
-    "422": http(b"422 CANARY", NOTHING_GOOD),
+    "422": http(b"422 CANARY", QUOTABLE),
     "429": http(b"429 CANARY", b'{"retryAfter": "CANARY", "message": "CANARY"}', b"Retry-After: CANARY"),
-    "500": http(b"500 CANARY", NOTHING_GOOD),
+    "500": http(b"500 CANARY", QUOTABLE),
     "redirect": http(b"307 CANARY", b"CANARY", b"Location: https://CANARY.test/CANARY?CANARY"),
     "HTML": http(b"200 OK", b"<title>CANARY</title>"),
     "another JSON": http(b"200 OK", b'{"CANARY": "CANARY"}'),
-    "a cut body": http(b"200 OK", NOTHING_GOOD)[:-9],
-    "a cut JSON": http(b"200 OK", NOTHING_GOOD[:-9]),
+    "a cut body": http(b"200 OK", QUOTABLE)[:-9],
+    "a cut JSON": http(b"200 OK", QUOTABLE[:-9]),
     "a broken row": http(b"200 OK", b'{"content": "CANARY", "hasNext": false}'),
     "broken text": http(b"200 OK", b'{"content": [{"CANARY": "CANARY \xff\\ud83d"}], "hasNext": "CANARY"}'),
-    "broken gzip": http(b"200 OK", NOTHING_GOOD, b"Content-Encoding: gzip"),
+    "broken gzip": http(b"200 OK", QUOTABLE, b"Content-Encoding: gzip"),
     "a broken header": http(b"500 CANARY", b"", b"CANARY without a colon", b" CANARY folded"),
     "a broken length": b"HTTP/1.1 200 OK\r\nContent-Length: CANARY\r\n\r\nCANARY",
     "a broken chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nCANARY\r\nCANARY",
@@ -180,14 +178,14 @@ ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_no_response_is_quoted(guarded, tmp_path, answer):
-    answering = Answering(answer)
-    with serving(answering) as port:
+@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES)
+def test_no_response_is_quoted(guarded, tmp_path, response):
+    server = FixedResponse(response)
+    with serving(server) as port:
         base_url = f"http://127.0.0.1:{port}"
         finished = sync(config(guarded, edna_base_url=base_url, max_retry_seconds=2), tmp_path)
     assert_failed_in_one_line(finished)
-    assert KEY.encode() in answering.requests[0], "the test would show nothing"
+    assert KEY.encode() in server.requests[0], "the key was not sent, so the test is void"
 
 
 def test_a_refused_password_is_not_shown(guarded, tmp_path):
@@ -212,7 +210,7 @@ def test_a_key_is_sent_only_to_the_configured_host(guarded, tmp_path):
     with serving(elsewhere) as port:
         guarded.faults.redirect_to = f"http://127.0.0.1:{port}"
         settings = config(guarded, partner_gateway_api_key=None)
-        line = assert_failed_in_one_line(sync(settings, tmp_path, command=run))
+        line = assert_failed_in_one_line(sync(settings, tmp_path, run=run))
     assert "redirect" in line
     assert elsewhere.requests == []
 
@@ -222,7 +220,7 @@ def test_a_key_is_sent_only_to_the_configured_host(guarded, tmp_path):
 
 @pytest.mark.parametrize("status", [b"403 CANARY", b"407 CANARY"])
 def test_a_refusing_proxys_password_is_not_shown(guarded, tmp_path, status):
-    with serving(Answering(http(status, b"CANARY", b"Proxy-Authenticate: CANARY"))) as port:
+    with serving(FixedResponse(http(status, b"CANARY", b"Proxy-Authenticate: CANARY"))) as port:
         env = {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@127.0.0.1:{port}"}
         settings = config(guarded, edna_base_url="https://vendor.test", max_retry_seconds=0)
         assert_failed_in_one_line(sync(settings, tmp_path, env=env))
@@ -237,7 +235,7 @@ def test_an_unusable_proxys_password_is_not_shown(guarded, tmp_path, proxy):
     assert_failed_in_one_line(sync(settings, tmp_path, env=env))
 
 
-# What a user may get wrong.
+# Mistakes of users.
 
 
 def all_settings():
@@ -294,7 +292,7 @@ STATES = [
 def test_an_unreadable_state_is_not_quoted(guarded, tmp_path, state):
     finished = run_here(config(guarded), tmp_path, state=state, env=environment(**DEBUG))
     assert "state" in assert_failed_in_one_line(finished)
-    assert CANARY not in finished.stderr  # stdout begins with the state as it is
+    assert CANARY not in finished.stderr  # stdout starts with the state, unchanged
 
 
 @pytest.mark.parametrize(
@@ -309,13 +307,13 @@ def test_an_unreadable_catalog_is_not_quoted(guarded, tmp_path, catalog):
 
 MAPS = {
     "a conversion that fails": {"edna_history": {"number": "int(content)"}},
-    "a time that is none": {"edna_history": {"at": "datetime.datetime.strptime(address, '%Y')"}},
+    "an invalid time": {"edna_history": {"at": "datetime.datetime.strptime(address, '%Y')"}},
     "a key that is missing": {"edna_history": {"of": "extraFields[address]"}},
     "a missing value": {"edna_history": {"hash": "md5(broadcastName)"}},
-    "a column that is none": {"edna_history": {"hash": "md5(adress)"}},
-    "no expression": {"edna_history": {"hash": "md5("}},
+    "an unknown column": {"edna_history": {"hash": "md5(adress)"}},
+    "an invalid expression": {"edna_history": {"hash": "md5("}},
     "no key": {"edna_history": {"messageId": None}},
-    "a secret that is no number": {"edna_history": {"number": "int(config['salt'])"}},
+    "a secret that is not a number": {"edna_history": {"number": "int(config['salt'])"}},
 }
 
 

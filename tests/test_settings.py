@@ -12,6 +12,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_msghistory.config import validation as checks
 from tap_msghistory.config.settings import SETTINGS
+from tap_msghistory.errors import TapError
 from tap_msghistory.tap import TapMessageHistory
 from tests.support import LEDGER, REJECTED, ROOT
 
@@ -176,3 +177,30 @@ def test_every_setting_is_in_meltano_yml():
 def test_the_settings_schema_is_json_with_defaults():
     assert json.loads(json.dumps(SETTINGS)) == SETTINGS
     assert checks.with_defaults({}, SETTINGS)["page_size"] == 1000
+
+
+@pytest.mark.parametrize("name", ["EDNA_CHANNEL_TYPES", "REVISIT_AFTER", "STREAM_MAPS", "BATCH_CONFIG"])
+def test_an_empty_variable_is_an_unset_setting(monkeypatch, name):
+    monkeypatch.setenv(f"TAP_MSGHISTORY_{name}", " ")
+    tap = TapMessageHistory(config=GOOD, parse_env_config=True)
+    assert tap.config.get(name.lower()) == TapMessageHistory(config=GOOD).config.get(name.lower())
+
+
+def test_an_invalid_boolean_in_the_environment_is_reported(monkeypatch):
+    monkeypatch.setenv("TAP_MSGHISTORY_OBJECTS_AS_JSON", "nonsense")
+    with pytest.raises(ConfigValidationError) as caught:
+        TapMessageHistory(config=GOOD, parse_env_config=True)
+    assert caught.value.errors == ["Setting objects_as_json must be true or false"]
+
+
+def test_an_object_in_the_environment_must_be_json(monkeypatch):
+    monkeypatch.setenv("TAP_MSGHISTORY_STREAM_MAPS", "{")
+    with pytest.raises(TapError, match="TAP_MSGHISTORY_STREAM_MAPS must contain JSON"):
+        TapMessageHistory(config=GOOD, parse_env_config=True)
+
+
+@pytest.mark.parametrize("config", [{"hash_salt": " "}, {"hash_salt": None}, {"a": {"salt": ""}}])
+def test_a_blank_salt_is_refused(config):
+    with pytest.raises(ConfigValidationError) as caught:
+        TapMessageHistory(config={**GOOD, "stream_map_config": config})
+    assert "stream_map_config" in str(caught.value.errors)

@@ -1,4 +1,4 @@
-"""A plain server of both vendors' histories that misbehaves; it shares no code with tap or sandbox."""
+"""A minimal server of both vendors' histories that misbehaves. It shares no code with tap or sandbox."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ END = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
 
 
 def edna_row(number: float, sent: datetime, **fields: Any) -> Row:
-    """A message as edna lists it."""
+    """Return a message in the form of edna's API."""
     return {"messageId": number, "direction": "OUT", "sentOrReceivedAt": sent.isoformat(), **fields}
 
 
 def gateway_row(number: int, sent: datetime, **fields: Any) -> Row:
-    """A message as the gateway lists it."""
+    """Return a message in the form of the gateway's API."""
     return {"messageId": f"id {number}", "destination": f"39{number}", "sendDate": sent.isoformat(), **fields}
 
 
 def spread(count: int, span: timedelta, *, end: datetime = END) -> list[datetime]:
-    """Evenly spaced send times, oldest first, the last one a second before `end`."""
+    """Return evenly spaced send times, oldest first; the last is a second before `end`."""
     return [end - timedelta(seconds=1) - span * (number / count) for number in reversed(range(count))]
 
 
@@ -40,16 +40,16 @@ def parse(text: str) -> datetime:
 
 @dataclass
 class Vendor:
-    """What is listed, and how. Hooks may change anything between two requests."""
+    """A history and the ways in which its server misbehaves. Hooks may change it between requests."""
 
     rows: list[Row] = field(default_factory=list)
     newest_first: bool = True  #: the gateway's order
-    #: Which rows a range selects; by default by send time, bounds included.
+    #: Returns whether a range selects a row; the default uses the send time, with inclusive bounds.
     selects: Callable[[datetime, datetime, datetime], bool] = lambda sent, start, end: start <= sent <= end
-    max_rows: int | None = None  #: rows that any query gives
-    page_cap: Callable[[int], int] = lambda _request: 10**9  #: by the number of the request
+    max_rows: int | None = None  #: the maximum number of rows per query
+    page_cap: Callable[[int], int] = lambda _request: 10**9  #: the maximum page size, by the number of the request
     page_bytes: int | None = None
-    skip_by_cap: bool = True  #: whether a capped page number counts by the cap
+    skip_by_cap: bool = True  #: whether page numbers count capped pages
     before_request: Callable[[int], None] = lambda _request: None
     answer: Callable[[list[Row], bool], Any] | None = None  #: replaces edna's body
     status: Callable[[datetime, datetime], int] = lambda _start, _end: 200
@@ -61,7 +61,7 @@ class Vendor:
     _selected: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
     def settings(self, **settings: Any) -> dict[str, Any]:
-        """Settings to read this server, as both vendors unless one's key is None."""
+        """Return settings to read this server as edna."""
         return {
             "edna_api_key": "key",
             "edna_base_url": self.url,
@@ -72,20 +72,20 @@ class Vendor:
         }
 
     def gateway_settings(self, **settings: Any) -> dict[str, Any]:
-        """Settings to read this server as the gateway."""
+        """Return settings to read this server as the gateway."""
         gateway = {"partner_gateway_api_key": "key", "partner_gateway_base_url": f"{self.url}/api"}
         limits = {"partner_gateway_requests_per_second": 10_000, "partner_gateway_requests_per_minute": 10**6}
         return self.settings(**{"edna_api_key": None, **gateway, **limits, **settings})
 
-    def select(self, start: str, end: str, sent_at: str) -> list[Row]:
-        """Return the rows of a range, remembered while the list stays as it is."""
+    def select(self, start: str, end: str, replication_key: str) -> list[Row]:
+        """Return the rows of a range; cached until the rows change."""
         if self._listed != self.rows:
             self._listed = [*self.rows]
             self._selected.clear()
         if (start, end) not in self._selected:
             bounds = datetime.fromisoformat(start), datetime.fromisoformat(end)
             self._selected[start, end] = [
-                row for row in self.rows if self.selects(parse(row[sent_at]), *bounds)
+                row for row in self.rows if self.selects(parse(row[replication_key]), *bounds)
             ]
         return self._selected[start, end]
 
@@ -122,9 +122,9 @@ class Vendor:
             return status, []
         found = self.select(query["from"], query["to"], "sendDate")
         found = (found[::-1] if self.newest_first else found)[: self.max_rows]
-        asked, cap = int(query["limit"]), self.page_cap(number)
-        limit = min(asked, cap)
-        start = int(query["page"]) * (limit if self.skip_by_cap else asked)
+        requested = int(query["limit"])
+        limit = min(requested, self.page_cap(number))
+        start = int(query["page"]) * (limit if self.skip_by_cap else requested)
         page = found[start : start + limit]
         return 200, self._cut(page) if self.page_bytes else page
 
@@ -143,15 +143,15 @@ class Vendor:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # or each answer would wait 40 ms for an ACK
+            disable_nagle_algorithm = True  # or each response would wait 40 ms for an ACK
 
             def do_POST(self) -> None:
-                self.answer()
+                self.respond()
 
             def do_GET(self) -> None:
-                self.answer()
+                self.respond()
 
-            def answer(self) -> None:
+            def respond(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, value = vendor.respond(self, body)
                 content = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -168,7 +168,7 @@ class Vendor:
                 self.wfile.write(content)
 
             def log_message(self, *_: Any) -> None:
-                """Stay quiet."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True

@@ -23,19 +23,42 @@ options=(--config config.json)
 if [ -s state.json ]; then options+=(--state state.json); fi
 
 states=$(mktemp states.XXXXXX)
-trap 'rm -f "$states" state.json.new' EXIT
-set +e
-"${tap[@]}" "${options[@]}" | "${target[@]}" >"$states"
-codes=("${PIPESTATUS[@]}")
-set -e
+pipe=$states.pipe
+mkfifo "$pipe"
+trap 'rm -f "$states" "$pipe" state.json.new' EXIT
+
+"${target[@]}" <"$pipe" >"$states" &
+target_pid=$!
+"${tap[@]}" "${options[@]}" >"$pipe" &
+tap_pid=$!
+
+# A signal stops the tap after a complete line. The target loads the lines before it and prints its state, which is saved.
+trap 'kill -TERM "$tap_pid" 2>/dev/null || true' TERM INT HUP
+
+# Sets `code` to the exit code of a process. A signal interrupts `wait` without ending the process.
+finish() {
+    code=0
+    wait "$1" || code=$?
+    while kill -0 "$1" 2>/dev/null; do
+        code=0
+        wait "$1" || code=$?
+    done
+}
+finish "$tap_pid"
+tap_code=$code
+finish "$target_pid"
+target_code=$code
 
 # The target prints a state after it has loaded everything before it. The last state is therefore valid after a failure too.
-# An incomplete last line is ignored. The file is replaced atomically, so that it is always complete.
+# Other lines are ignored, and so is an incomplete last line. The file is replaced atomically.
 state=
-while IFS= read -r line; do state=$line; done <"$states"
+while IFS= read -r line || [ "$target_code" -eq 0 ] && [ -n "$line" ]; do
+    if [[ $line == \{*\} ]]; then state=$line; fi
+    line=
+done <"$states"
 if [ -n "$state" ]; then
     printf '%s\n' "$state" >state.json.new
     mv state.json.new state.json
 fi
-if [ "${codes[0]}" -ne 0 ]; then exit "${codes[0]}"; fi
-exit "${codes[1]}"
+if [ "$tap_code" -ne 0 ]; then exit "$tap_code"; fi
+exit "$target_code"

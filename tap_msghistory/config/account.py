@@ -69,10 +69,13 @@ class Account:
         """The typed settings; the config must be valid by the time this is first used."""
         return Settings.from_config(self.config)
 
-    def limit_retries(self, seconds: float) -> None:
-        """Retry requests for at most `seconds`. Call this before the first request."""
-        budget = min(seconds, self.settings.max_retry_seconds)
-        self.settings = replace(self.settings, max_retry_seconds=budget)
+    def limit_waits(self, seconds: float) -> None:
+        """Limit the timeout and the retries of requests to `seconds`. Call this before the first request."""
+        self.settings = replace(
+            self.settings,
+            request_timeout=min(seconds, self.settings.request_timeout),
+            max_retry_seconds=min(seconds, self.settings.max_retry_seconds),
+        )
 
     def client(self, vendor: Vendor) -> Client:
         """Return the client for a vendor. All streams of a credential share its rate limiter."""

@@ -61,7 +61,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "edna_channel_types",
-        th.ArrayType(th.StringType),
+        th.ArrayType(th.StringType(min_length=1)),
         title="edna: channels",
         description="Read only messages of these channels, for example SMS, WHATSAPP or VIBER. Default: all.",
     ),

@@ -44,7 +44,7 @@ def with_defaults(config: Config, schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     properties = schema["properties"]
     filled = {name: setting["default"] for name, setting in properties.items() if "default" in setting}
-    filled |= {name: value for name, value in config.items() if value not in (None, "")}
+    filled |= {name: value for name, value in config.items() if value not in (None, "", [""])}
     for name, value in filled.items():
         types = properties.get(name, {}).get("type", ())
         if isinstance(value, str) and ("integer" in types or "number" in types):
@@ -225,7 +225,9 @@ def _as_number(text: str) -> float | str:
 
 
 def _has_no_empty_value(value: Any) -> bool:
-    return not isinstance(value, dict) or "" not in value.values()
+    if isinstance(value, dict):
+        return all(map(_has_no_empty_value, value.values()))
+    return value is not None and not (isinstance(value, str) and not value.strip())
 
 
 _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -34,21 +34,25 @@ class Failures:
         self._errors: dict[str, Exception] = {}
         self._refused: list[Client] = []
 
-    def guard(self, name: str, client: Client, sync: Callable[[], None]) -> None:
-        """Run `sync` for a stream and keep its failure. Skip it if the credential of `client` was refused.
+    def guard(
+        self, name: str, client: Client, sync: Callable[[], None], *, skips_others: bool = False
+    ) -> None:
+        """Run `sync` for a stream and keep its failure.
 
+        Streams whose `client` was refused are skipped; with `skips_others`, after any failure of its API.
         Raises `FatalError`, and exceptions that are not an `Exception`, such as signals.
         """
         if any(client is refused for refused in self._refused):
             self._progress.end(name, "skipped")
-            logger.warning("%s is skipped: its credential was refused", name)
+            logger.warning("%s is skipped: its vendor refused the credential or did not respond", name)
             return
         try:
             sync()
         except _NOT_STREAM_FAILURES:
             raise
         except Exception as error:  # noqa: BLE001 - the other streams are read whatever fails in this one
-            self._keep(name, client, error)
+            is_futile = is_credential_refusal(error) or (skips_others and isinstance(error, ApiError))
+            self._keep(name, error, refused=[client] if is_futile else [])
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
@@ -57,16 +61,15 @@ class Failures:
         for error in self._errors.values():
             raise error
 
-    def _keep(self, name: str, client: Client, error: Exception) -> None:
+    def _keep(self, name: str, error: Exception, refused: list[Client]) -> None:
         self._errors[name] = error
-        if is_credential_refusal(error):
-            self._refused.append(client)
+        self._refused += refused
         self._progress.end(name, "failed")
         for location in traceback_locations(error):
             logger.debug("  at %s", location)
         # The frames hold the stream's read-ahead, which would otherwise continue during the other streams.
         traceback.clear_frames(error.__traceback__)
-        logger.warning("%s failed; the other streams are still read: %s", name, describe_error(error))
+        logger.warning("%s failed; the run continues: %s", name, describe_error(error))
 
 
 def is_credential_refusal(error: Exception) -> bool:
