@@ -1,13 +1,16 @@
-# Needs python3 (3.10 or newer, with venv) and make; all else goes into .venv.
+# Requires python3 (3.10 or newer, with venv) and make. Everything else is installed into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
+READY_CHECK := .venv/ready-check
 READY := .venv/ready
 READY_SPARK := .venv/ready-spark
+# Branch coverage, which must not fall below what has been reached.
+COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
-# Inherited settings of pip and uv that say where packages come from stay; those that would change
-# what is installed, or where, go. So does what belongs to another Python, another project or, unless
-# a server is named, another PostgreSQL.
+# Inherited settings of pip and uv about the source of packages are kept. Settings that would change what is
+# installed, or where, are removed, and so are variables of another Python, another project or, unless a
+# server is named, another PostgreSQL.
 SOURCES := %_INDEX %_INDEX_URL %_FIND_LINKS %_CERT %_CERTS %_TLS %_PROXY %_HOST %_TIMEOUT %_RETRIES \
   %_CACHE_DIR %_CONFIG_FILE %_KEYRING_PROVIDER %_OFFLINE %_LINK_MODE UV_INDEX_% UV_CONCURRENT_%
 unexport $(filter-out $(SOURCES),$(filter PIP_% UV_%,$(.VARIABLES)))
@@ -15,55 +18,81 @@ unexport $(filter VIRTUAL_ENV% PYTHON% MELTANO_% TAP_MSGHISTORY_% TARGET_POSTGRE
 ifndef MSGHISTORY_DSN
 unexport $(filter PG%,$(.VARIABLES))
 endif
-# The one Python is .venv's; uv is to fetch no other.
+# Use the Python of .venv; uv must not download another.
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark test bench targets lint format clean
+.PHONY: help demo demo-spark check test test-lowest test-pythons mutants bench targets docs lint format clean
 
-help: ## show this
+help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, and what they brought
+demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, and a report of the result
 	@$(BIN)/python -m demo
 
-demo-spark: $(READY_SPARK) ## the same histories through Spark into Parquet, held against the tap's
+demo-spark: $(READY_SPARK) ## the same histories through Spark into Parquet, compared with the tap's output
 	@$(BIN)/python -m demo.spark
 
-test: lint ## everything: lint, types, all tests, the end-to-end one too
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
-
-bench: $(READY_SPARK) ## what the tap costs, measured beside others: tables, and docs/benchmarks.md
-	@$(BIN)/python -m bench
-
-targets: $(READY) ## what Singer targets make of the tap's output, cell by cell: docs/targets.md
-	@$(BIN)/python -m targets
-
-lint: $(READY_SPARK) ## style and types
+check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without Spark, Dagster and PostgreSQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy tap_msghistory msghistory_sandbox --exclude tap_msghistory/spark
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not server"
+
+test: lint docs ## everything: lint, types, documentation, and all tests including the end-to-end test
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(COVERAGE)
+
+test-lowest: $(BIN)/uv ## unit and property tests with the lowest declared versions of direct dependencies
+	.ci/isolated $(PYTHON) --resolution lowest-direct
+
+test-pythons: $(BIN)/uv ## unit and property tests with every Python from 3.10 to 3.14 on this machine
+	for minor in 10 11 12 13 14; do .ci/isolated python3.$$minor || exit 1; done
+
+mutants: $(READY) ## mutation tests of the pure core; takes about half an hour
+	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --group mutants
+	$(BIN)/mutmut run
+
+bench: $(READY_SPARK) ## cost of the tap compared with other ways: tables, and docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+targets: $(READY) ## the tap's output in several Singer targets, compared cell by cell: docs/targets.md
+	@$(BIN)/python -m targets
+
+docs: $(READY) ## documentation site in site/; broken links and undocumented settings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+lint: $(READY_SPARK) ## style, types, layers and dependencies
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry .
 	$(BIN)/mypy
 
-format: $(READY) ## mend the style
+format: $(READY_CHECK) ## fix the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean: ## remove what make, tests and linters have made
-	rm -rf .venv .targets .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+clean: ## remove generated files
+	rm -rf .venv .targets site mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml uv.lock | $(BIN)/uv
+$(READY_CHECK): pyproject.toml uv.lock | $(BIN)/uv
+	$(BIN)/uv sync --quiet --frozen --inexact --no-default-groups --group dev --extra sandbox
+	@touch $@
+
+$(READY): $(READY_CHECK)
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox
 	@touch $@
 
-# Spark, and the orchestrator of an example: most of a gigabyte, which make demo does without.
+# Spark and the orchestrator of an example: almost a gigabyte, not required by make demo.
 $(READY_SPARK): $(READY)
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark --group orchestrator
 	@touch $@
 
-# uv is in uv.lock too, so that `uv sync` keeps it.
+# uv is in uv.lock too, so `uv sync` keeps it.
 $(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is required")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

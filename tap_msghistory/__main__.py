@@ -26,7 +26,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"tap-msghistory v{version('tap-msghistory')}, Meltano SDK v{version('singer-sdk')}")  # noqa: T201
         return
-    # Imported modules are never garbage. Searching them repeatedly would be a quarter of the startup time.
+    # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
     gc.disable()
     _check_log_level()
     from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415

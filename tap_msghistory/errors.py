@@ -1,7 +1,7 @@
 """Errors that stop a sync or a stream.
 
-Each message is one line that says how to fix the problem. None contains a key, an address or a text. Of a
-response only the error codes that the vendors document are quoted.
+Each message is one line and, where possible, says how to fix the problem. It contains no key, address or
+message text, and quotes only documented error codes of a response.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ class TapError(Exception):
 
 
 class FatalError(TapError):
-    """A failure that ends the run at once, whichever stream is being read."""
+    """A failure that ends the whole run, not only one stream."""
 
 
 class ApiError(TapError):
     """The vendor's API refused a request, or kept failing until the retry budget was spent."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
-        """Store the status with which a request was refused; None if no response refused it."""
+        """Store the status of the response that refused the request; None if there was none."""
         super().__init__(message)
         self.status = status
 
     @property
-    def is_refusal(self) -> bool:
-        """Whether the server will never serve this request, for example beyond its retention period."""
+    def is_range_refused(self) -> bool:
+        """Whether the server refuses the requested range, for example beyond its retention period."""
         return self.status in _REFUSALS
 
 
@@ -40,7 +40,7 @@ class StreamsFailedError(TapError):
     """Several streams failed; the others were read."""
 
     def __init__(self, errors: Mapping[str, Exception]) -> None:
-        """Store one line per failed stream; `errors` are by stream name."""
+        """Store one line per failed stream; `errors` is keyed by stream name."""
         self.lines = [f"{stream}: {describe_error(error)}" for stream, error in errors.items()]
         super().__init__("; ".join(self.lines))
 
@@ -50,7 +50,7 @@ class AmbiguousOutcomeError(ApiError):
 
 
 class UnexpectedResponseError(Exception):
-    """A successful response whose body is not what the vendor documents. The request is retried."""
+    """A successful response whose body differs from the vendor's documentation. The request is retried."""
 
 
 def traceback_locations(error: BaseException) -> list[str]:
@@ -60,7 +60,7 @@ def traceback_locations(error: BaseException) -> list[str]:
 
 
 def describe_error(error: Exception) -> str:
-    """Return one line about an error; of an unexpected error only its type and location.
+    """Return one line about an error; for an unexpected error, only its type and location.
 
     The text of an unexpected error may quote a message.
     """
@@ -78,6 +78,6 @@ class StoppedBySignal(BaseException):
         self.signum = signum
 
     def describe(self, *, resumes: bool) -> str:
-        """Return one line; `resumes` if the next run continues from the emitted state."""
+        """Return one line; `resumes` is whether the next run continues from the emitted state."""
         what_next = "; the next run resumes from the last state" if resumes else ""
         return f"Stopped by {signal.Signals(self.signum).name}{what_next}"

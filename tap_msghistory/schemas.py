@@ -26,7 +26,7 @@ def types_of(declaration: Mapping[str, Any]) -> list[str]:
 
 
 def json_type(declaration: Mapping[str, Any]) -> str:
-    """Return the JSON type of a property other than null."""
+    """Return the non-null JSON type of a property."""
     (type_,) = (type_ for type_ in types_of(declaration) if type_ != "null")
     return type_
 
@@ -37,7 +37,7 @@ def object_columns(schema: Mapping[str, Any]) -> list[str]:
 
 
 def with_objects_as_text(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema whose object properties are JSON text instead."""
+    """Return a schema with its object properties as JSON text."""
     properties = dict(schema["properties"])
     for name in object_columns(schema):
         declaration = properties[name]
@@ -53,8 +53,8 @@ def portable(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema in the form that most targets can read.
 
     Some targets reject an unknown `$schema`, read a list of one type as a nullable type, or fail on objects
-    without `properties`. The SDK's flattening drops objects that have `properties`, so they are added after
-    it.
+    without `properties`. The SDK's flattening drops objects that have `properties`, so this function must run
+    after flattening.
     """
     emitted = {name: value for name, value in schema.items() if name != "$schema"}
     if "type" in schema:

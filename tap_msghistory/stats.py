@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 class WindowStats:
     """Counters that the client, the decoder and the readers of one window update. One thread at a time."""
 
-    cancelled: threading.Event = field(default_factory=threading.Event)  #: set: stop as soon as possible
+    cancelled: threading.Event = field(default_factory=threading.Event)  #: if set, stop as soon as possible
     requests: int = 0  #: including retries
     retries: int = 0
     pages: int = 0  #: pages of messages; for an export, files
     throttled_seconds: float = 0.0  #: spent waiting for the rate limiter
-    seconds: float = 0.0  #: total
-    confirmed: bool | None = None  #: whether the vendor confirmed the number of rows; None: not requested
+    seconds: float = 0.0  #: spent reading the window
+    #: Whether the vendor confirmed that the rows are complete; None: exports, which cannot be confirmed.
+    confirmed: bool | None = None
     outside: int = 0  #: messages sent far outside the window
     replaced: int = 0  #: characters replaced by U+FFFD

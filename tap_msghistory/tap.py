@@ -1,4 +1,4 @@
-"""The tap: settings in, streams out."""
+"""The tap: its settings, streams, catalog, state and command."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
 
-#: The timeout and the retry budget of --test and --plan, whose user waits for the result.
+#: Timeout and retry budget of --test and --plan, because the user waits for the result.
 _MAX_CHECK_SECONDS = 10.0
 
 
@@ -67,7 +67,7 @@ class TapMessageHistory(Tap):
     ]
 
     def discover_streams(self) -> list[Stream]:
-        """Return the streams of each vendor whose credentials are set; without any, those of all vendors."""
+        """Return the enabled streams of each configured vendor, or of all vendors if none is configured."""
         rejected_messages, sync_windows = RejectedMessagesStream(self), SyncWindowsStream(self)
         context = SyncContext(
             account=self.account,
@@ -107,7 +107,10 @@ class TapMessageHistory(Tap):
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Read environment variables. The SDK alone would accept empty variables and any boolean."""
+        """Read environment variables.
+
+        The SDK's own parser accepts empty variables and reads any text as a boolean.
+        """
         cls.append_builtin_config(cls.config_jsonschema)
         return read_environment(cls.config_jsonschema, cls._env_var_prefix)
 
@@ -141,8 +144,8 @@ class TapMessageHistory(Tap):
         for name, entry in catalog.items():
             if name not in present and entry.metadata.root.selected:
                 self.logger.warning(
-                    "The catalog selects %s, which does not exist: its name is unknown, or the credentials "
-                    "of its vendor (edna_api_key; partner_gateway_api_key) are not set",
+                    "The catalog selects %s, which does not exist. Check its name, the credentials of its "
+                    "vendor and, for partner_gateway_history_export, the setting partner_gateway_export",
                     name,
                 )
 
@@ -179,7 +182,7 @@ class TapMessageHistory(Tap):
         return True
 
     def print_plan(self) -> None:
-        """Print a table of what a sync would read, estimated from a few small requests."""
+        """Print a table of the ranges of a sync, estimated from a few small requests."""
         click.echo(plan_table([stream.estimate() for stream in self._selected_histories]))
 
     @property
@@ -191,9 +194,9 @@ class TapMessageHistory(Tap):
         ]
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop after a complete line. The SDK's own handler writes into the middle of one, and exits with 0.
+        """Stop after a complete line. The SDK's own handler interrupts the line and exits with code 0.
 
-        No final state is needed: a state was emitted whenever a window was complete.
+        No final state is needed, because a state is emitted whenever a window is complete.
         """
         reason = StoppedBySignal(signum)
         if not isinstance(self.message_writer, Writer):
@@ -201,7 +204,7 @@ class TapMessageHistory(Tap):
         self.message_writer.stop(reason)
 
     def _setup_signal_handlers(self) -> None:
-        """Handle SIGHUP like SIGTERM, unless the process was started with SIGHUP ignored, as by nohup."""
+        """Handle SIGHUP like SIGTERM, unless SIGHUP was ignored at the start, for example by nohup."""
         super()._setup_signal_handlers()
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -211,7 +214,7 @@ class TapMessageHistory(Tap):
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the files of settings. Raises `TapError` for a file without settings."""
+        """Read the settings files. Raises `TapError` if one is not a JSON object."""
         files.check_config_files(value)
         return super().cb_config(ctx, param, value)
 
@@ -229,7 +232,7 @@ class TapMessageHistory(Tap):
     ) -> None:
         """Run the tap, check its settings, or show what a run would read.
 
-        Raises `TapError` and `ValueError` for files.
+        Raises `TapError` or `ValueError` if a file is not valid.
         """
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
@@ -257,7 +260,7 @@ class TapMessageHistory(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command with `--plan`, and with errors as one line each."""
+        """Return the SDK's command with `--plan` and with errors without a traceback."""
         return TapCommand.wrap(super().get_singer_command(), logger=cls.logger)
 
 

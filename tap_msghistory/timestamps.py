@@ -14,7 +14,7 @@ import pendulum
 from pendulum.parsing.exceptions import ParserError
 
 if sys.version_info < (3, 11):  # pragma: no cover
-    # Python 3.10 parses neither "Z" nor "+0000". This replaces its parser by that of 3.11.
+    # Python 3.10 parses neither "Z" nor "+0000". This replaces its parser with that of 3.11.
     from backports.datetime_fromisoformat import MonkeyPatch
 
     MonkeyPatch.patch_fromisoformat()
@@ -46,7 +46,7 @@ def to_text(moment: datetime) -> str:
 def from_text(text: str) -> datetime:
     """Read a time that was written by `to_text` or by hand; without an offset it is UTC.
 
-    Raises `ValueError`, also for week dates and plain digits, which Python alone would accept.
+    Raises `ValueError`, also for week dates and plain digits, which Python accepts.
     """
     if not _DATE.match(text):
         raise ValueError(text)
@@ -57,10 +57,10 @@ def from_text(text: str) -> datetime:
         raise ValueError(text) from error
 
 
-def setting_to_moment(text: str) -> datetime:
-    """Read a setting in ISO 8601; a date is the start of that day, a time without an offset is UTC.
+def parse_datetime(text: str) -> datetime:
+    """Read an ISO 8601 time; a date is the start of that day, a time without an offset is UTC.
 
-    Raises `ValueError`, also for times before 1970: no message is older.
+    Raises `ValueError`, also for times before 1970, as no message is older.
     """
     if not _DATE.match(text) or text < "1970":
         raise ValueError(text)
@@ -73,8 +73,8 @@ def setting_to_moment(text: str) -> datetime:
     return floor(datetime.fromtimestamp(parsed.timestamp(), timezone.utc))
 
 
-def setting_to_duration(text: str) -> timedelta:
-    """Read a setting that is an ISO 8601 duration, for example `PT1H` or `P30D`.
+def parse_duration(text: str) -> timedelta:
+    """Read an ISO 8601 duration, for example `PT1H` or `P30D`.
 
     Raises `ValueError`, also for years and months, which have no fixed length, and for more than a century.
     """

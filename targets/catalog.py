@@ -306,7 +306,8 @@ TARGETS = (
         read_with(_AVRO),
         appends=True,
         objects_as_json=True,
-        note="Truncates times to seconds; overwrites its files, so each run needs a different `prefix`",
+        note="Truncates times to seconds; without `objects_as_json`, unknown fields are lost; overwrites its "
+        "files, so each run needs a different `prefix`",
     ),
     Target(
         "target-s3",
@@ -328,7 +329,7 @@ TARGETS = (
         },
         read_with(_PARQUET),
         variant="Parquet",
-        note="Truncates times to seconds",
+        note="Truncates times to seconds; fails without `objects_as_json`",
         appends=True,
         objects_as_json=True,
         needs_s3=True,

@@ -21,6 +21,23 @@ hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2_00
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+#: Modules with tests of single functions and state machines.
+_UNIT_MODULES = {
+    "test_data", "test_export_files", "test_export_spool", "test_fast_path", "test_faults",
+    "test_meltano_yml", "test_portability", "test_progress", "test_recipes", "test_sandbox_generate",
+    "test_settings", "test_state", "test_windows",
+}  # fmt: skip
+_SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests with a server or a process. `make check` runs the others."""
+    for item in items:
+        fixtures = {*getattr(item, "fixturenames", ())}
+        if item.path.stem not in _UNIT_MODULES or _SERVERS & fixtures:
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session")
 def life_like() -> Iterator[Sandbox]:
     """Two realistic histories of 60 days, the same in every run. Tests must not change them."""

@@ -7,33 +7,36 @@ import re
 import sys
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from singer_sdk import Stream
 
+from tap_msghistory.http.client import Client
+from tap_msghistory.stats import WindowStats
 from tap_msghistory.streams import PartnerGatewayExportStream
 from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
-from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
-from tap_msghistory.vendors.partner_gateway_export.download import Downloader
-from tap_msghistory.vendors.partner_gateway_export.jobs import PollSchedule
-from tap_msghistory.vendors.partner_gateway_export.reader import ExportReader
 from tests.support import EagerTap
+
+
+class ImpatientClient:
+    """A client that does not pause between polls and between downloads. Retries of requests still wait."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def pause(self, _seconds: float, stats: WindowStats) -> None:
+        self._client.pause(0.0, stats)
 
 
 class ImpatientSource(PartnerGatewayExportSource):
     """Polls jobs and repeats downloads without a pause."""
 
-    poll_schedule = PollSchedule(first=0.0)
-
     @cached_property
-    def read_window(self) -> ExportReader:
-        return ExportReader(
-            client=_NoPause(),  # type: ignore[arg-type] # the reader only pauses
-            jobs=self.jobs,
-            downloader=Downloader(timeout=self.account.settings.request_timeout),
-            rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.replication_key}]),
-            normalizer=self.normalizer,
-            layout=self.layout,
-        )
+    def client(self) -> Any:
+        return ImpatientClient(super().client)
 
 
 class ImpatientTap(EagerTap):
@@ -45,11 +48,6 @@ class ImpatientTap(EagerTap):
             if isinstance(stream, PartnerGatewayExportStream):
                 stream.source = ImpatientSource(self.account)
         return streams
-
-
-class _NoPause:
-    def pause(self, *_: object) -> None:
-        """Return at once."""
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 from unittest import mock
 
+from tap_msghistory.tap import TapMessageHistory
+
 COMMAND = Path(sys.executable).with_name("tap-msghistory")
 
 #: Seconds after which a test gives up on a process. No process takes that long unless it hangs.
@@ -79,11 +81,11 @@ def run_here(
     state: Any = None,
     more: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
-    command: Callable[[], Any] | None = None,
+    tap_class: type[TapMessageHistory] | None = None,
 ) -> Finished:
     """Run the command in this process, which is a hundred times faster than `run`.
 
-    By default, `command` is the function that the installed console script calls.
+    By default, it is the function that the installed console script calls; else the command of `tap_class`.
     """
     arguments = [COMMAND.name, *_arguments(settings, directory, state), *more]
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
@@ -96,7 +98,7 @@ def run_here(
         contextlib.redirect_stderr(io.StringIO()) as stderr,
     ):
         try:
-            code = (command or _console_script())()
+            code = tap_class.cli() if tap_class else _console_script()()
         except SystemExit as end:
             code = end.code
     return Finished(arguments, code or 0, stdout.buffer.getvalue().decode(), stderr.getvalue())

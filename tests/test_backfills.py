@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from datetime import timedelta
 from itertools import pairwise
@@ -66,7 +67,7 @@ def test_the_regular_job_updates_statuses_of_messages_from_shards():
         assert warehouse == {record["messageId"]: record for record in truth(sandbox, "edna_history")}
 
 
-#: Writes its arguments and its environment to a file, and exits with the code in the environment.
+#: Writes its arguments and its environment to a file, and exits with `MELTANO_EXIT_CODE`.
 MELTANO = """#!{python}
 import json, os, sys
 with open({ran!r}, "w") as ran:
@@ -91,6 +92,15 @@ def example(monkeypatch, tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.filterwarnings("default")  # Dagster emits some
+def test_a_failed_run_of_meltano_fails_the_shard(example, monkeypatch):
+    import dagster  # noqa: PLC0415 - it takes a second, which the other tests save
+
+    monkeypatch.setenv("MELTANO_EXIT_CODE", "1")
+    with pytest.raises(subprocess.CalledProcessError):
+        example.message_history(dagster.build_asset_context(partition_key="2024-02-01"))
 
 
 @pytest.mark.filterwarnings("default")  # Dagster emits some

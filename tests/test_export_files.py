@@ -18,11 +18,13 @@ from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway_export import PartnerGatewayExportSource
-from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
-from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint, State
+from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvParser
+from tap_msghistory.vendors.partner_gateway_export.endpoint import JobState, PartnerGatewayExportEndpoint
 from tests.support import END, iso, response
 
-ROWS = CsvRows(PartnerGatewayExportSource.schema, needed=[{"messageId", "customerMessageId"}, {"sendDate"}])
+ROWS = CsvParser(
+    PartnerGatewayExportSource.schema, required=[{"messageId", "customerMessageId"}, {"sendDate"}]
+)
 API = PartnerGatewayExportEndpoint("https://example.com/api", {"sender": "Shop"})
 WINDOW = Window(END - timedelta(days=30), END, Reason.NEW)
 
@@ -127,7 +129,7 @@ def test_a_text_may_be_200_000_characters_long():
         ("whatever", '"=""x"""', "x"),
     ],
 )
-def test_protection_against_spreadsheets_is_removed(name, cell, value):
+def test_spreadsheet_escapes_are_removed(name, cell, value):
     cells = {"customerMessageId": "1", "sendDate": "2024", name: cell}
     (row,) = read(f"{','.join(cells)}\n{','.join(cells.values())}\n")
     assert row[name] == value
@@ -224,17 +226,17 @@ def test_a_response_without_an_id_is_an_error(content):
 @pytest.mark.parametrize(
     ("listed", "state"),
     [
-        ({"status": "PENDING"}, State.PENDING),
-        ({"status": "in_progress"}, State.PENDING),
-        ({"status": "WHATEVER", "isAvailableForDownload": False}, State.FAILED),
-        ({"status": "CANCELLED"}, State.FAILED),
-        ({"status": "In progress"}, State.PENDING),
-        ({"status": "COMPLETED"}, State.READY),
-        ({"status": "completed", "isAvailableForDownload": True}, State.READY),
-        ({"status": "COMPLETED", "isAvailableForDownload": False}, State.EXPIRED),
-        ({"isAvailableForDownload": True}, State.READY),
-        ({"status": "Failed", "isAvailableForDownload": True}, State.FAILED),
-        ({"status": "EXPIRED"}, State.EXPIRED),
+        ({"status": "PENDING"}, JobState.PENDING),
+        ({"status": "in_progress"}, JobState.PENDING),
+        ({"status": "WHATEVER", "isAvailableForDownload": False}, JobState.FAILED),
+        ({"status": "CANCELLED"}, JobState.FAILED),
+        ({"status": "In progress"}, JobState.PENDING),
+        ({"status": "COMPLETED"}, JobState.READY),
+        ({"status": "completed", "isAvailableForDownload": True}, JobState.READY),
+        ({"status": "COMPLETED", "isAvailableForDownload": False}, JobState.EXPIRED),
+        ({"isAvailableForDownload": True}, JobState.READY),
+        ({"status": "Failed", "isAvailableForDownload": True}, JobState.FAILED),
+        ({"status": "EXPIRED"}, JobState.EXPIRED),
     ],
 )
 @pytest.mark.parametrize("around", [None, "exports", "content", "items"])

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.reading.spool import Message, Spool
+from tap_msghistory.reading.spool import Spool, SpooledRecord
 
 
 def spooled(sent_at, id_, record):
-    return Message(f"{sent_at:09d}", id_, "", str(id_).encode(), record)
+    return SpooledRecord(f"{sent_at:09d}", id_, "", str(id_).encode(), record)
 
 
 def test_messages_are_sorted_in_a_private_deleted_file():

@@ -73,8 +73,8 @@ def test_a_refused_credential_is_used_once(tmp_path, status):
 
 
 def test_a_failed_stream_keeps_its_bookmark(tmp_path):
-    begin = (END - 2 * HOUR).isoformat()
-    state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
+    start = (END - 2 * HOUR).isoformat()
+    state = {"bookmarks": {EDNA: {"replication_key_value": start, "as_of": start}}}
     ended = TwoVendors(edna=400).run(tmp_path, state=state)
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
     bookmarks = [message["value"]["bookmarks"] for message in messages if message["type"] == "STATE"][-1]

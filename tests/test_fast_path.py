@@ -37,7 +37,7 @@ class SdkWriter(MsgSpecWriter):
 class SdkPathTap(EagerTap):
     """The tap on the SDK's path: the fast path needs the tap's own writer."""
 
-    message_writer_class = SdkWriter
+    message_writer_class = SdkWriter  # type: ignore[assignment] # the tap expects its own
 
 
 def edna_stream(**settings) -> MessageHistoryStream:

@@ -224,6 +224,6 @@ def test_bytes_that_are_not_text_are_counted(caplog):
 
 def test_a_row_at_a_boundary_is_rejected_once():
     rows = [edna_row(number, sent) for number, sent in enumerate(spread(25_000, timedelta(days=30)), start=1)]
-    odd = [edna_row(0.5, sent) for sent in spread(40, timedelta(days=30))]
-    output = read(Vendor([*rows, *odd]), stream_maps={})
+    invalid = [edna_row(0.5, sent) for sent in spread(40, timedelta(days=30))]
+    output = read(Vendor([*rows, *invalid]), stream_maps={})
     assert len(output.records(REJECTED)) == 40

@@ -159,14 +159,14 @@ def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
     home.mkdir()
     project.mkdir()
     (home / "tap-msghistory").symlink_to(ROOT)
-    with serving(1) as sandbox, warehouse() as house:
+    with serving(1) as sandbox, warehouse() as database:
         for placeholder, value in {
             "TAP_MSGHISTORY_START_DATE=2024-01-01": f"TAP_MSGHISTORY_START_DATE=2024-01-01\n"
             f"TAP_MSGHISTORY_END_DATE={iso(END)}\n"
             f"TAP_MSGHISTORY_EDNA_BASE_URL={sandbox.edna_base_url}\n"
-            f"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA={house.schema}",
+            f"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA={database.schema}",
             "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx": sandbox.edna_options.key,
-            "postgresql+psycopg://user:password@localhost:5432/database": sqlalchemy_url(house.dsn),
+            "postgresql+psycopg://user:password@localhost:5432/database": sqlalchemy_url(database.dsn),
             "$HOME": str(home),
         }.items():
             assert placeholder in commands
@@ -183,5 +183,5 @@ def test_the_readmes_commands_load_rows_into_postgresql(tmp_path):
         )
         assert ran.returncode == 0, ran.stderr[-3_000:]
         assert "edna_history: ok, newest message sent" in ran.stdout
-        rows = house.connection.execute("SELECT count(*) FROM edna_history").fetchone()
+        rows = database.connection.execute("SELECT count(*) FROM edna_history").fetchone()
     assert rows == (200,)

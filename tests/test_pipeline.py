@@ -1,4 +1,4 @@
-"""Both vendors' histories through Meltano into a real PostgreSQL, twice, a day apart."""
+"""Two syncs of both vendors' histories through Meltano into PostgreSQL, a day apart."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ Tables = dict[str, dict[Any, dict[str, Any]]]
 
 
 @dataclass
-class Walk:
-    """What the sandbox showed and what the tables held, a day before its end and then."""
+class Syncs:
+    """The contents of the sandbox and of the tables after each of two syncs."""
 
     warehouse: Warehouse
-    shown: list[Tables]
+    expected: list[Tables]
     loaded: list[Tables]
     rows_read: list[int]
 
 
 @pytest.fixture(scope="module")
-def walk() -> Iterator[Walk]:
+def syncs() -> Iterator[Syncs]:
     clock = Clock(END_MS - round(DAY.total_seconds() * 1000), frozen=True)
     sandbox = Sandbox.generate(messages=3_000, days=DAYS, end_ms=END_MS, clock=clock, unknown_rate=0.05)
     with (
         interruptible(),
         sandbox.serve(),
-        warehouse() as house,
-        pipeline(sandbox, house, start_date=iso(END - timedelta(days=DAYS + 1))) as road,
+        warehouse() as database,
+        pipeline(sandbox, database, start_date=iso(END - timedelta(days=DAYS + 1))) as project,
     ):
-        walk = Walk(house, [], [], [])
+        syncs = Syncs(database, [], [], [])
         for end in (END - DAY, END):
-            road.sync(end_date=iso(end))
-            walk.shown.append({stream: by_id(truth(sandbox, stream)) for stream in STREAMS})
-            walk.loaded.append({stream: by_id(table(house, stream)) for stream in STREAMS})
-            walk.rows_read.append(sandbox.journal.rows)
+            project.sync(end_date=iso(end))
+            syncs.expected.append({stream: by_id(truth(sandbox, stream)) for stream in STREAMS})
+            syncs.loaded.append({stream: by_id(table(database, stream)) for stream in STREAMS})
+            syncs.rows_read.append(sandbox.journal.rows)
             clock.advance(DAY.total_seconds())
-        yield walk
+        yield syncs
 
 
 def by_id(records: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
@@ -72,13 +72,13 @@ def by_id(records: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
     return found
 
 
-def table(house: Warehouse, stream: str) -> list[dict[str, Any]]:
-    cursor = house.connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(stream)))
+def table(database: Warehouse, stream: str) -> list[dict[str, Any]]:
+    cursor = database.connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(stream)))
     names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, map(as_record_has_it, row), strict=True)) for row in cursor]
+    return [dict(zip(names, map(as_in_a_record, row), strict=True)) for row in cursor]
 
 
-def as_record_has_it(value: Any) -> Any:
+def as_in_a_record(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value.replace(tzinfo=timezone.utc))
     return float(value) if isinstance(value, Decimal) else value
@@ -86,28 +86,28 @@ def as_record_has_it(value: Any) -> Any:
 
 def read_by_second_sync(sent: str) -> bool:
     moment = datetime.fromisoformat(sent.replace("Z", "+00:00"))
-    stretches = [(END - DAY, END), *((END - DAY - age, END - age) for age in REVISIT_AFTER)]
-    return any(begin < moment <= end for begin, end in stretches)
+    ranges = [(END - DAY, END), *((END - DAY - age, END - age) for age in REVISIT_AFTER)]
+    return any(start < moment <= end for start, end in ranges)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_first_sync_loads_every_message_unchanged(walk, stream):
-    assert walk.loaded[0][stream]
-    assert walk.loaded[0][stream] == walk.shown[0][stream]
+def test_the_first_sync_loads_every_message_unchanged(syncs, stream):
+    assert syncs.loaded[0][stream]
+    assert syncs.loaded[0][stream] == syncs.expected[0][stream]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_second_sync_adds_the_new_and_updates_the_revisited(walk, stream):
-    before, now = walk.shown[0][stream], walk.shown[1][stream]
-    assert walk.loaded[1][stream] == {
+def test_the_second_sync_adds_the_new_and_updates_the_revisited(syncs, stream):
+    before, now = syncs.expected[0][stream], syncs.expected[1][stream]
+    assert syncs.loaded[1][stream] == {
         key: record if read_by_second_sync(record[SENT[stream]]) else before[key]
         for key, record in now.items()
     }
     assert now.keys() > before.keys()
 
 
-def test_statuses_have_changed_between_the_syncs(walk):
-    first, second = walk.loaded
+def test_statuses_have_changed_between_the_syncs(syncs):
+    first, second = syncs.loaded
     changed = {
         stream: [key for key, record in first[stream].items() if record != second[stream][key]]
         for stream in STREAMS
@@ -116,29 +116,29 @@ def test_statuses_have_changed_between_the_syncs(walk):
     assert changed["partner_gateway_history_sms"]
 
 
-def test_the_second_sync_resumes_from_meltanos_state(walk):
-    first, both = walk.rows_read
+def test_the_second_sync_resumes_from_meltanos_state(syncs):
+    first, both = syncs.rows_read
     assert both - first < first / 2
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_table_has_the_streams_primary_key(walk, stream):
-    question = sql.SQL("""
+def test_a_table_has_the_streams_primary_key(syncs, stream):
+    query = sql.SQL("""
         SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indisprimary AND indrelid = {}::regclass
     """)
     key = {"messageId", "direction"} if stream == "edna_history" else {"messageId"}
-    assert {name for (name,) in walk.warehouse.query(question.format(sql.Literal(stream)))} == key
+    assert {name for (name,) in syncs.warehouse.query(query.format(sql.Literal(stream)))} == key
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_table_has_the_schemas_columns_and_types(walk, stream):
-    question = sql.SQL("""
+def test_a_table_has_the_schemas_columns_and_types(syncs, stream):
+    query = sql.SQL("""
         SELECT column_name, data_type FROM information_schema.columns
         WHERE table_schema = current_schema() AND table_name = {}
     """)
     schema = json.loads((ROOT / "schemas" / f"{KINDS[stream]}.json").read_text())
-    assert dict(walk.warehouse.query(question.format(sql.Literal(stream)))) == {
+    assert dict(syncs.warehouse.query(query.format(sql.Literal(stream)))) == {
         name: column_type(declared) for name, declared in schema["properties"].items()
     }
 
@@ -150,148 +150,148 @@ def column_type(schema: dict[str, Any]) -> str:
     return types[types_of(schema)[0]]
 
 
-# The ledger, and the questions that docs/sql has for it.
+# The ledger, and the queries of docs/sql.
 
 
-def asked(house: Warehouse) -> list[list[tuple[Any, ...]]]:
-    """Answer the questions: missing by day, gaps, windows in doubt, in the future, how far, open statuses."""
-    return [house.connection.execute(question).fetchall() for _, question in completeness(house)]
+def query_results(database: Warehouse) -> list[list[tuple[Any, ...]]]:
+    """Return missing messages, gaps, unconfirmed windows, future bookmarks, progress, and open statuses."""
+    return [database.connection.execute(query).fetchall() for _, query in completeness(database)]
 
 
-def test_by_the_ledger_nothing_is_missing(walk):
-    missing, never_read, in_doubt, in_future, read_to, _ = asked(walk.warehouse)
+def test_by_the_ledger_nothing_is_missing(syncs):
+    missing, never_read, in_doubt, in_future, read_to, _ = query_results(syncs.warehouse)
     assert missing == never_read == in_doubt == in_future == []
     end = END.replace(tzinfo=None)
     assert [(stream, until) for stream, until, _ in read_to] == [(stream, end) for stream in sorted(STREAMS)]
 
 
-def test_messages_missing_from_the_warehouse_are_found_by_day(walk):
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        day = walk.warehouse.query(
+def test_messages_missing_from_the_warehouse_are_found_by_day(syncs):
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        day = syncs.warehouse.query(
             sql.SQL("""
                 DELETE FROM edna_history WHERE "messageId" = (SELECT max("messageId") FROM edna_history)
                 RETURNING "sentOrReceivedAt"::date
             """)
         )[0][0]
-        ((stream, first, last, in_ledger, in_warehouse, missing),) = asked(walk.warehouse)[0]
+        ((stream, first, last, in_ledger, in_warehouse, missing),) = query_results(syncs.warehouse)[0]
     assert (stream, missing, in_ledger - in_warehouse) == ("edna_history", 1, 1)
     assert first <= day <= last
 
 
-def note(
-    house: Warehouse, since: datetime, until: datetime, messages: int, run: str = "run", **columns: Any
+def add_window(
+    database: Warehouse, since: datetime, until: datetime, messages: int, run: str = "run", **columns: Any
 ) -> None:
-    """Let the ledger have a window of edna's more."""
+    """Add a window of edna to the ledger."""
     values = {"confirmed": True, "refused": False, "readAt": until, **columns}
     row = sql.SQL("""
         INSERT INTO sync_windows
             ("runId", stream, "windowFrom", "windowTo", reason, messages, confirmed, refused, "readAt")
         VALUES ({}, 'edna_history', {}, {}, 'new', {}, {}, {}, {})
     """)
-    house.connection.execute(row.format(run, since, until, messages, *values.values()))
+    database.connection.execute(row.format(run, since, until, messages, *values.values()))
 
 
-def test_messages_missing_at_window_boundaries_are_found(walk):
-    """40 messages are sent at a bound, and nobody knows where they count; 30 others are missing."""
+def test_messages_missing_at_window_boundaries_are_found(syncs):
+    """40 messages are sent at a boundary, and may count in either window; 30 others are missing."""
     first, second, third = (datetime(2030, 1, 1, hour) for hour in range(3))  # noqa: DTZ001 - as in the table
     sent = {first + timedelta(minutes=1): 70, second: 40, third: 50}
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        note(walk.warehouse, first, second, 100)
-        note(walk.warehouse, second, third, 90)
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        add_window(syncs.warehouse, first, second, 100)
+        add_window(syncs.warehouse, second, third, 90)
         for number, (at, count) in enumerate(sent.items()):
             messages = sql.SQL("""
                 INSERT INTO edna_history ("messageId", direction, "sentOrReceivedAt")
                 SELECT -number - {}, 'OUT', {} FROM generate_series(1, {}) AS number
             """)
-            walk.warehouse.connection.execute(messages.format(1000 * number, at, count))
-        ((*_, missing),) = asked(walk.warehouse)[0]
+            syncs.warehouse.connection.execute(messages.format(1000 * number, at, count))
+        ((*_, missing),) = query_results(syncs.warehouse)[0]
     assert missing == 30
 
 
-def test_a_range_that_was_never_read_is_found(walk):
+def test_a_range_that_was_never_read_is_found(syncs):
     end = END.replace(tzinfo=None)
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        note(walk.warehouse, end + DAY, end + 2 * DAY, 0)
-        never_read = asked(walk.warehouse)[1]
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        add_window(syncs.warehouse, end + DAY, end + 2 * DAY, 0)
+        never_read = query_results(syncs.warehouse)[1]
     assert never_read == [("edna_history", end, end + DAY, DAY)]
 
 
 @pytest.mark.parametrize("doubt", [{"refused": True, "confirmed": False}, {"confirmed": False}])
-def test_an_unconfirmed_window_is_listed_until_it_is_confirmed(walk, doubt):
+def test_an_unconfirmed_window_is_listed_until_it_is_confirmed(syncs, doubt):
     first, second = (datetime(2030, 1, 1, hour) for hour in range(2))  # noqa: DTZ001 - as in the table
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        note(walk.warehouse, first, second, 0, **doubt)
-        ((stream, *window, _, _, _),) = asked(walk.warehouse)[2]
-        note(walk.warehouse, first, second, 0, run="later", readAt=second + timedelta(days=1))
-        settled = asked(walk.warehouse)[2]
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        add_window(syncs.warehouse, first, second, 0, **doubt)
+        ((stream, *window, _, _, _),) = query_results(syncs.warehouse)[2]
+        add_window(syncs.warehouse, first, second, 0, run="later", readAt=second + timedelta(days=1))
+        settled = query_results(syncs.warehouse)[2]
     assert (stream, *window) == ("edna_history", first, second)
     assert settled == []
 
 
-def test_a_bookmark_in_the_future_is_found(walk):
+def test_a_bookmark_in_the_future_is_found(syncs):
     hour = timedelta(hours=1)
     future = datetime.now(timezone.utc).replace(tzinfo=None) + hour
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        note(walk.warehouse, END.replace(tzinfo=None), future, 0, readAt=future)
-        ((stream, _, until, _),) = asked(walk.warehouse)[3]
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        add_window(syncs.warehouse, END.replace(tzinfo=None), future, 0, readAt=future)
+        ((stream, _, until, _),) = query_results(syncs.warehouse)[3]
     assert (stream, until) == ("edna_history", future)
 
 
-def test_the_queries_work_with_lower_case_columns_and_time_zones(walk):
-    """As pipelinewise-target-postgres makes tables."""
-    expected = asked(walk.warehouse)
-    house = walk.warehouse.connection
-    with house.transaction(force_rollback=True):
+def test_the_queries_work_with_lower_case_columns_and_time_zones(syncs):
+    """As in the tables of pipelinewise-target-postgres."""
+    expected = query_results(syncs.warehouse)
+    database = syncs.warehouse.connection
+    with database.transaction(force_rollback=True):
         for name in (*STREAMS, LEDGER):
-            columns = house.execute(
+            columns = database.execute(
                 "SELECT column_name, data_type FROM information_schema.columns "
                 "WHERE table_schema = current_schema() AND table_name = %s",
                 (name,),
             ).fetchall()
-            house.execute("DROP VIEW IF EXISTS pg_temp.message_history, pg_temp.message_windows")
+            database.execute("DROP VIEW IF EXISTS pg_temp.message_history, pg_temp.message_windows")
             for column, type_ in columns:
                 table, old = sql.Identifier(name), sql.Identifier(column)
                 if type_.startswith("timestamp"):
                     change = "ALTER TABLE {} ALTER {} TYPE timestamptz USING {} AT TIME ZONE 'UTC'"
-                    house.execute(sql.SQL(change).format(table, old, old))
+                    database.execute(sql.SQL(change).format(table, old, old))
                 if column != column.lower():
                     rename = sql.SQL("ALTER TABLE {} RENAME {} TO {}")
-                    house.execute(rename.format(table, old, sql.Identifier(column.lower())))
-        assert [rows[:4] for rows in asked(walk.warehouse)[:4]] == expected[:4]
-        assert [row[:2] for row in asked(walk.warehouse)[4]] == [row[:2] for row in expected[4]]
-        assert asked(walk.warehouse)[5] == expected[5]
+                    database.execute(rename.format(table, old, sql.Identifier(column.lower())))
+        assert [rows[:4] for rows in query_results(syncs.warehouse)[:4]] == expected[:4]
+        assert [row[:2] for row in query_results(syncs.warehouse)[4]] == [row[:2] for row in expected[4]]
+        assert query_results(syncs.warehouse)[5] == expected[5]
 
 
-def test_a_refused_window_hides_no_missing_messages(walk):
-    """Its messages are there, but were not counted this time."""
+def test_a_refused_window_hides_no_missing_messages(syncs):
+    """Its messages are in the warehouse, but were not counted by this run."""
     bounds = [datetime(2030, 1, 1, hour) for hour in range(3)]  # noqa: DTZ001 - as in the table
-    with walk.warehouse.connection.transaction(force_rollback=True):
-        walk.warehouse.connection.execute(
+    with syncs.warehouse.connection.transaction(force_rollback=True):
+        syncs.warehouse.connection.execute(
             sql.SQL("""
                 INSERT INTO edna_history ("messageId", direction, "sentOrReceivedAt")
                 SELECT -number, 'OUT', {} FROM generate_series(1, 50) AS number
             """).format(bounds[0] + timedelta(minutes=1))
         )
-        note(walk.warehouse, bounds[0], bounds[1], 0, refused=True, confirmed=False)
-        note(walk.warehouse, bounds[1], bounds[2], 20)
-        ((*_, missing),) = asked(walk.warehouse)[0]
+        add_window(syncs.warehouse, bounds[0], bounds[1], 0, refused=True, confirmed=False)
+        add_window(syncs.warehouse, bounds[1], bounds[2], 20)
+        ((*_, missing),) = query_results(syncs.warehouse)[0]
     assert missing == 20
 
 
-def test_open_statuses_are_counted_by_age(walk):
+def test_open_statuses_are_counted_by_age(syncs):
     open_ = {"ACCEPTED", "ENQUEUED", "SENT", "UNKNOWN", None}
-    rows = asked(walk.warehouse)[5]
+    rows = query_results(syncs.warehouse)[5]
     for stream in STREAMS:
         counted = sum(sum(row[2:]) for row in rows if row[0] == stream)
         assert counted == sum(
             record["deliveryStatus"] in open_ and record["direction"] != "IN"
-            for record in walk.loaded[1][stream].values()
+            for record in syncs.loaded[1][stream].values()
         )
-    assert all(sum(row[2:-1]) == 0 for row in rows)  # all were sent in 2024
+    assert all(sum(row[2:-1]) == 0 for row in rows)  # all messages were sent in 2024
 
 
-def test_the_ledger_table_counts_the_loaded_messages(walk):
-    question = sql.SQL("SELECT stream, sum(messages) FROM {} WHERE reason = 'new' GROUP BY stream")
-    loaded = dict(walk.warehouse.query(question.format(sql.Identifier(LEDGER))))
+def test_the_ledger_table_counts_the_loaded_messages(syncs):
+    query = sql.SQL("SELECT stream, sum(messages) FROM {} WHERE reason = 'new' GROUP BY stream")
+    loaded = dict(syncs.warehouse.query(query.format(sql.Identifier(LEDGER))))
     for stream in STREAMS:
-        assert 0 <= loaded[stream] - len(walk.loaded[1][stream]) <= 1  # of the millisecond where runs meet
+        assert 0 <= loaded[stream] - len(syncs.loaded[1][stream]) <= 1  # sent between the runs

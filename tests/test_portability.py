@@ -1,4 +1,4 @@
-"""Schemas and records in forms that every target reads."""
+"""Schemas and records in forms that most targets read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever watches a run sees how far it is: on a terminal, in a log, and at the end."""
+"""Progress of a run: on a terminal, in the log, and in the summary; and the plan of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from tap_msghistory.cli.display import HEARTBEAT_SECONDS, beat, table
+from tap_msghistory.cli.display import HEARTBEAT_SECONDS, log_heartbeat, table
 from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.streams.progress import Progress
 from tests.processes import environment, run, running, whole_lines
@@ -28,13 +28,13 @@ NEW = Window(END - 3 * HOUR, END, Reason.NEW)
 
 @pytest.fixture
 def half_way():
-    """A stream that has read one hour of four in ten seconds, and waited."""
+    """The progress of a stream that has read one of four hours in ten seconds, with waits."""
     seconds = [0.0]
     progress = Progress(clock=lambda: seconds[0])
     stream = progress.start("edna_history", [REVISITED, NEW])
     stream.add_messages(1_200, Reason.REVISIT)
     stream.add_window(REVISITED, rejected=3)
-    for requests in (1, 3):  # one window is read, the other on its way
+    for requests in (1, 3):  # one window has been read, the other is being read
         stats = progress.new_stats(threading.Event())
         stats.requests, stats.retries, stats.throttled_seconds = requests, requests // 2, requests / 2
     stream.add_messages(300, Reason.NEW)
@@ -75,7 +75,7 @@ def test_a_failed_run_has_a_summary_too(sandbox, tmp_path):
 def test_a_heartbeat_is_logged_after_each_wait(half_way, caplog):
     caplog.set_level(logging.INFO)
     waits = iter([False, False, True])
-    beat(half_way, lambda: next(waits))
+    log_heartbeat(half_way, lambda: next(waits))
     assert [record.getMessage() for record in caplog.records] == [half_way.describe()] * 2
     assert HEARTBEAT_SECONDS <= 30
 
@@ -83,9 +83,9 @@ def test_a_heartbeat_is_logged_after_each_wait(half_way, caplog):
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_display_has_one_line_per_stream(half_way, width):
     half_way.start("partner_gateway_history_whatsapp", [NEW]).ended = 10.0
-    shown = io.StringIO()
-    Console(width=width, file=shown).print(table(half_way.streams, 10.0, width))
-    _, edna, whatsapp = shown.getvalue().splitlines()
+    printed = io.StringIO()
+    Console(width=width, file=printed).print(table(half_way.streams, 10.0, width))
+    _, edna, whatsapp = printed.getvalue().splitlines()
     assert re.split(r" +", edna.strip(" ━╸╺"))[:7] == [
         "edna_history", "2024-11-03", "04:00", "1,500", "150", "0:00:30", "2s"
     ]  # fmt: skip
@@ -104,52 +104,52 @@ def test_the_log_ends_with_a_summary_of_each_stream(life_like, tmp_path):
 
 
 def on_a_terminal(settings, directory, **options):
-    """Run the tap with stderr on a terminal; return its stdout, and what the terminal has got."""
-    ours, theirs = pty.openpty()
+    """Run the tap with stderr on a terminal; return its stdout and the output to the terminal."""
+    own_end, tap_end = pty.openpty()
     try:
-        with running(settings, directory, stderr=theirs, **options) as process:
-            os.close(theirs)
-            shown = b""
+        with running(settings, directory, stderr=tap_end, **options) as process:
+            os.close(tap_end)
+            displayed = b""
             stdout = process.stdout.read()
             try:
-                while part := os.read(ours, 1 << 16):
-                    shown += part
-            except OSError:  # the end of a terminal
+                while part := os.read(own_end, 1 << 16):
+                    displayed += part
+            except OSError:  # the tap has closed the terminal
                 pass
     finally:
-        os.close(ours)
-    return stdout, shown.decode()
+        os.close(own_end)
+    return stdout, displayed.decode()
 
 
 def test_a_terminal_gets_a_display_and_stdout_only_messages(sandbox, tmp_path):
-    stdout, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="xterm"))
+    stdout, displayed = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="xterm"))
     assert whole_lines(stdout)[-1]["type"] == "STATE"
     assert b"\x1b" not in stdout
-    assert "\x1b[" in shown
-    assert re.search(r"edna_history +2024-11-03 12:00 +0 +0 +done +0s", shown)
-    assert "edna_history: 0 messages" in shown  # the summary stays
-
-
-# What a sync would read.
+    assert "\x1b[" in displayed
+    assert re.search(r"edna_history +2024-11-03 12:00 +0 +0 +done +0s", displayed)
+    assert "edna_history: 0 messages" in displayed  # the summary remains
 
 
 def test_a_closed_terminal_does_not_stop_the_run(sandbox, life_like, tmp_path):
     sandbox.edna.add(*life_like.edna)
-    ours, theirs = pty.openpty()
-    with running(config(sandbox), tmp_path, stderr=theirs, env=environment(TERM="xterm")) as process:
-        os.close(theirs)
-        shown = b""
-        while b"\x1b[" not in shown:  # the display has begun
-            shown += os.read(ours, 1 << 16)
-        os.close(ours)
+    own_end, tap_end = pty.openpty()
+    with running(config(sandbox), tmp_path, stderr=tap_end, env=environment(TERM="xterm")) as process:
+        os.close(tap_end)
+        displayed = b""
+        while b"\x1b[" not in displayed:  # the display has started
+            displayed += os.read(own_end, 1 << 16)
+        os.close(own_end)
         assert whole_lines(process.stdout.read())[-1]["type"] == "STATE"
         assert process.wait() == 0
 
 
 def test_a_dumb_terminal_gets_lines(sandbox, tmp_path):
-    _, shown = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="dumb"))
-    assert "\x1b" not in shown
-    assert "edna_history: 0 messages" in shown
+    _, displayed = on_a_terminal(config(sandbox), tmp_path, env=environment(TERM="dumb"))
+    assert "\x1b" not in displayed
+    assert "edna_history: 0 messages" in displayed
+
+
+# The plan of a run.
 
 
 def plan(settings, directory, **options):
@@ -171,10 +171,10 @@ def test_a_plan_names_ranges_and_reasons_but_emits_nothing(life_like, tmp_path):
         ("new", iso(END - 2 * HOUR), iso(END)),
     ]
     assert all(row["requests"].startswith("about ") and row["time"].startswith("about ") for row in rows)
-    asked = life_like.requests[before:]
-    assert len(asked) <= 6 * len(STREAMS)
-    assert all(int(request.params["limit"]) <= 10 for request in asked)
-    assert f"Estimated from {len(asked)} small requests" in finished.stdout
+    sent = life_like.requests[before:]
+    assert len(sent) <= 6 * len(STREAMS)
+    assert all(int(request.params["limit"]) <= 10 for request in sent)
+    assert f"Estimated from {len(sent)} small requests" in finished.stdout
 
 
 def test_a_plan_estimates_the_requests_of_the_sync(life_like, tmp_path):
@@ -199,8 +199,8 @@ def test_a_plan_does_not_estimate_exports(sandbox, tmp_path):
     catalog.write_text(json.dumps(selecting(EXPORT)))
     settings = config(sandbox, partner_gateway_export=True)
     finished = run(settings, tmp_path, more=("--plan", "--catalog", str(catalog)))
-    _, *stretches, total = finished.stdout.split("\n\n")[0].splitlines()
-    assert all(line.startswith(EXPORT) and line.endswith("unknown") for line in stretches)
+    _, *ranges, total = finished.stdout.split("\n\n")[0].splitlines()
+    assert all(line.startswith(EXPORT) and line.endswith("unknown") for line in ranges)
     assert total.startswith("all that is known")
     assert sandbox.requests == []
 

@@ -1,4 +1,4 @@
-"""The recipes of the documentation, used unchanged."""
+"""The recipe of docs/privacy.md, used unchanged."""
 
 from __future__ import annotations
 
@@ -33,25 +33,27 @@ def recipe():
     (block,) = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     settings = yaml.safe_load(block)["config"]
     assert settings.keys() == {"stream_maps", "stream_map_config"}
-    assert settings["stream_map_config"]["salt"].startswith("$"), "the salt is not for meltano.yml"
+    assert settings["stream_map_config"]["salt"].startswith("$"), "the salt is not an environment variable"
     return {**settings, "stream_map_config": {"salt": PEPPER}}
 
 
 @pytest.fixture
 def personal(sandbox):
-    """Messages with an address and texts wherever there may be some, well-formed or not."""
+    """Valid and invalid messages with an address and texts in every possible field."""
     more = {"extra": PHONE, "more": [{TEXT: TEXT}], "comment": TEXT}
-    of_other_types = {"address": int(PHONE), "content": [TEXT], "destination": int(PHONE), "body": [TEXT]}
+    other_types = {"address": int(PHONE), "content": [TEXT], "destination": int(PHONE), "body": [TEXT]}
     no_id = {"messageId": msgspec.UNSET}
-    kinds: list[dict[str, Any]] = [{}, more, of_other_types, {"address": None, "destination": None}, no_id]
+    kinds: list[dict[str, Any]] = [{}, more, other_types, {"address": None, "destination": None}, no_id]
     for id_, fields in enumerate(kinds):
         message = Message(
             id=id_, sent_ms=END_MS - id_, channel="SMS", address=PHONE, text=TEXT, fields=fields
         )
         sandbox.edna.add(message)
         for channel in CHANNELS:
-            of_channel = {"messageId": str(id_), **fields}
-            sandbox.gateway[channel].add(msgspec.structs.replace(message, channel=channel, fields=of_channel))
+            channel_fields = {"messageId": str(id_), **fields}
+            sandbox.gateway[channel].add(
+                msgspec.structs.replace(message, channel=channel, fields=channel_fields)
+            )
     return sandbox
 
 
@@ -125,7 +127,7 @@ def test_batch_files_do_not_bypass_the_recipe(personal, recipe, tmp_path):
     output = sync(config(personal, **recipe, batch_config=batch_config))
     assert_nothing_personal(json.dumps(output.messages))
     written = [path.read_bytes() for path in tmp_path.iterdir()]
-    assert written, "no file was written: the test would show nothing"
+    assert written, "no file was written, so the test is void"
     for content in written:
         text = gzip.decompress(content).decode()
         assert '"messageId"' in text

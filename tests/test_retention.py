@@ -1,4 +1,4 @@
-"""What a vendor no longer shows, clocks that differ, and cheap connection tests."""
+"""Retention periods, wrong clocks, and connection tests."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def settings(server, make, **more):
 def test_a_refused_revisit_is_skipped_and_new_messages_arrive(make, caplog):
     server, stream = vendor(make), EDNA if make is edna_row else SMS
     with server.serve():
-        begin = (END - 2 * DAY).isoformat()
-        state = {"bookmarks": {stream: {"replication_key_value": begin, "as_of": begin}}}
+        start = (END - 2 * DAY).isoformat()
+        state = {"bookmarks": {stream: {"replication_key_value": start, "as_of": start}}}
         catalog = selecting(stream, LEDGER)
         output = sync(settings(server, make, revisit_after=["P1D", "P30D"]), state=state, catalog=catalog)
     rows = {
@@ -53,13 +53,13 @@ def test_a_refused_new_range_names_start_date(make):
 
 def test_a_refusal_of_every_range_is_reported_as_received():
     server = vendor(keeps=-100 * DAY)
-    begin = (END - 2 * DAY).isoformat()
-    state = {"bookmarks": {EDNA: {"replication_key_value": begin, "as_of": begin}}}
+    start = (END - 2 * DAY).isoformat()
+    state = {"bookmarks": {EDNA: {"replication_key_value": start, "as_of": start}}}
     errors: list[Exception] = []
     with server.serve():
         output = sync(server.settings(), state=state, catch=errors.append)
     assert "retention" not in str(errors[0])
-    assert output.bookmark(EDNA)["replication_key_value"] == begin
+    assert output.bookmark(EDNA)["replication_key_value"] == start
 
 
 @pytest.mark.parametrize("make", [edna_row, gateway_row])
@@ -107,4 +107,4 @@ def test_messages_far_outside_the_range_cause_one_warning(caplog):
     with server.serve():
         output = sync(server.settings())
     assert len(output.records(EDNA)) == 8
-    assert "7 messages of edna_history were sent more than two days outside" in caplog.text
+    assert "7 messages of edna_history have send times more than two days outside" in caplog.text

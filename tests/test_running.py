@@ -1,4 +1,4 @@
-"""docs/examples/sync.sh, which cron, systemd and Airflow run."""
+"""docs/examples/sync.sh, the script for cron, systemd and Airflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.processes import COMMAND, environment
 from tests.support import REJECTED, ROOT, config
 
 SCRIPT = ROOT / "docs" / "examples" / "sync.sh"
-#: Appends record lines to a file and prints states. An argument makes it fail, or cut its last line off.
+#: Appends record lines to a file and prints states. With certain arguments it fails or truncates its output.
 TARGET = """
 import json, sys
 how = sys.argv[1]
@@ -52,7 +52,7 @@ def state(directory):
     return json.loads((directory / "state.json").read_text())
 
 
-def left(directory):
+def created_files(directory):
     return {path.name for path in directory.iterdir()} - {"target.py", "config.json", "loaded.jsonl"}
 
 
@@ -66,7 +66,7 @@ def test_the_first_run_creates_the_state_for_the_next(directory, sandbox):
     assert sync(directory).returncode == 0
     assert len(sandbox.requests) == requests
     assert state(directory) == before
-    assert left(directory) == {"state.json", "state.lock"}
+    assert created_files(directory) == {"state.json", "state.lock"}
 
 
 def test_a_wrong_key_fails_and_keeps_the_state(directory):
@@ -88,7 +88,7 @@ def test_a_failing_target_fails_and_keeps_its_last_complete_state(directory, how
 
 def test_a_target_without_output_leaves_no_state(directory):
     assert sync(directory, "nothing").returncode == 1
-    assert left(directory) == {"state.lock"}
+    assert created_files(directory) == {"state.lock"}
 
 
 def test_a_second_sync_does_not_overlap_the_first(directory, sandbox):
@@ -149,7 +149,7 @@ def test_a_stopped_sync_keeps_its_state(directory, sandbox, whole_group):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert "the next run resumes" in errors
-    assert left(directory) <= {"state.json", "state.lock"}
+    assert created_files(directory) <= {"state.json", "state.lock"}
     assert not running(directory)
 
 

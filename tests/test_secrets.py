@@ -83,7 +83,7 @@ def assert_no_canary(finished):
 
 
 def run_without_pauses(settings, directory, **options):
-    return run_here(settings, directory, command=EagerTap.cli, **options)
+    return run_here(settings, directory, tap_class=EagerTap, **options)
 
 
 def sync(settings, tmp_path, *, run=run_without_pauses, env=None, **options):

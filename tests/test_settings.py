@@ -1,4 +1,4 @@
-"""A wrong setting gives one line that names it and says what is allowed, before any request."""
+"""Settings: each wrong one causes one line that names it and gives the allowed values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_msghistory.config import validation as checks
+from tap_msghistory.config import validation
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.tap import TapMessageHistory
@@ -176,7 +176,7 @@ def test_every_setting_is_in_meltano_yml():
 
 def test_the_settings_schema_is_json_with_defaults():
     assert json.loads(json.dumps(SETTINGS)) == SETTINGS
-    assert checks.with_defaults({}, SETTINGS)["page_size"] == 1000
+    assert validation.with_defaults({}, SETTINGS)["page_size"] == 1000
 
 
 @pytest.mark.parametrize("name", ["EDNA_CHANNEL_TYPES", "REVISIT_AFTER", "STREAM_MAPS", "BATCH_CONFIG"])

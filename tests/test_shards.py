@@ -1,4 +1,4 @@
-"""Shards that Meltano runs at the same time, as docs/backfills.md says, do not disturb each other."""
+"""Shards that Meltano runs concurrently, as in docs/backfills.md, do not affect each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support import END, END_MS, iso
 pytestmark = pytest.mark.pipeline
 MELTANO = Path(sys.executable).with_name("meltano")
 ROUNDS = 10
-#: Appends RECORD lines to a file, and prints states as a target does.
+#: Appends RECORD lines to a file, and prints states like a target.
 LOADER = """#!{python}
 import json, os, sys
 with open(os.environ["LINES"], "a") as lines:
@@ -63,7 +63,7 @@ def served():
 
 
 def run_shard(project, sandbox, state_id, start, end):
-    """Run one shard through Meltano; return the identifiers that were loaded."""
+    """Run one shard with Meltano; return the identifiers of the loaded messages."""
     lines = project / f"{state_id}.jsonl"
     lines.unlink(missing_ok=True)
     kept = {

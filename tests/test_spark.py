@@ -1,4 +1,4 @@
-"""Through a Spark on this machine: the rows, the latest statuses, and no credential where it can be seen."""
+"""Reads with a local Spark: complete rows, latest statuses, and no visible credentials."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(spark: SparkSession, sandbox: Sandbox, stream: str = EDNA, **options) -
 
 
 def as_records(messages: DataFrame):
-    """Rows as the tap would emit them."""
+    """Return the rows as the tap emits them."""
     rows = messages.select(to_json(struct("*"), {"ignoreNullFields": "false"}).alias("json")).collect()
     records = [json.loads(row.json) for row in rows]
     return [record | {"extraFields": json.loads(record["extraFields"] or "null")} for record in records]
@@ -68,7 +68,7 @@ def test_a_limit_returns_only_that_many_rows(spark, life_like):
 
 
 def test_a_streaming_query_keeps_the_latest_version_of_every_message(spark, tmp_path):
-    """Across restarts: a run of the query goes on from its checkpoint, as the tap's from their state."""
+    """Across restarts: the query resumes from its checkpoint, and the tap from its state."""
     sandbox = Sandbox.generate(messages=6_000, seed=2, end_ms=END_MS)
     latest, state = tmp_path / "latest", None
     warehouse: dict[int, Message] = {}
@@ -124,7 +124,7 @@ events = {
 }
 (directory / "events").mkdir()
 with spark_session(1, spark_log_level="INFO", **events) as spark:
-    # As in a thread that has no session of its own.
+    # As in a thread without a session.
     spark.conf.unset("spark.sql.redaction.options.regex")
     thread = threading.Thread(target=spark.dataSource.register, args=[MessageHistoryDataSource])
     thread.start()
@@ -147,7 +147,7 @@ with spark_session(1, spark_log_level="INFO", **events) as spark:
 
 
 def test_credentials_are_in_no_plan_log_event_or_checkpoint(sandbox, tmp_path):
-    """The user interface shows what the event log has. The messages themselves are where they belong."""
+    """Nor addresses. Spark's user interface shows the event log. Only the messages contain addresses."""
     key, password, phone = "K9XQ7", "P9XQ7", "35000777333"
     sandbox.edna_options.key = key
     options = {
@@ -183,6 +183,6 @@ def test_credentials_are_in_no_plan_log_event_or_checkpoint(sandbox, tmp_path):
 
 
 def test_the_tap_does_not_import_spark():
-    asked = "import sys, tap_msghistory.tap; print({'pyspark', 'pyarrow'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
-    assert told.stdout.strip() == "set()"
+    program = "import sys, tap_msghistory.tap; print({'pyspark', 'pyarrow'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert printed.stdout.strip() == "set()"

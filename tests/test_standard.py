@@ -1,4 +1,4 @@
-"""The SDK's standard tests, and what they leave unchecked."""
+"""The SDK's standard tests, and checks that they lack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_msghistory.tap import TapMessageHistory
 from tests.support import END_MS, LEDGER, REJECTED, STREAMS, config, sync
 
 _SANDBOX = Sandbox.generate(messages=400, seed=4, end_ms=END_MS)
-#: Where the sandbox is, is known once it is served; the streams to test, before.
+#: The URLs are added when the sandbox is served; the streams must be known before.
 _CONFIG = {"start_date": "2024-01-01", "edna_api_key": "key", "partner_gateway_api_key": "key"}
 
 
@@ -24,17 +24,17 @@ def _served():
         yield
 
 
-# extraFields has a value only where a vendor sends what its pages do not show.
+# extraFields has a value only if a vendor sends undocumented fields.
 @pytest.mark.filterwarnings("ignore:No records were available to test")
 class TestStandard(
     get_tap_test_class(  # type: ignore[misc]
         TapMessageHistory,
         config=_CONFIG,
-        # These tests limit the records, as --test does: no export is queued, and no window read whole.
+        # These tests limit the records: no export is queued, and no window is read completely.
         suite_config=SuiteConfig(max_records_limit=50, ignore_no_records_for_streams=[LEDGER, REJECTED]),
     )
 ):
-    """Everything that the SDK expects of a tap."""
+    """The behaviour that the SDK expects of a tap."""
 
 
 @pytest.fixture(scope="module")

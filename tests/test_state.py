@@ -1,4 +1,4 @@
-"""What the tap makes of states that other versions, other taps and people wrote."""
+"""States that other versions, other taps or users have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a run ends, the next one goes on: nothing is lost, and little is read twice."""
+"""Interrupted runs: the next run resumes, loses nothing, and rereads little."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 
 class Warehouse:
-    """A target's: it takes whole messages, upserts by key, and keeps the last state."""
+    """A target that loads complete messages, upserts by key, and keeps the last state."""
 
     def __init__(self):
         self.rows = {}
@@ -37,8 +37,8 @@ class Warehouse:
         self._unsettled = set()
         self._settled = set()
 
-    def take(self, messages):
-        """Load a run's messages; what a state covers must not come again."""
+    def load(self, messages):
+        """Load a run's messages. No message that a state covers may be repeated."""
         self._unsettled.clear()
         for message in messages:
             if message["type"] == "RECORD" and message["stream"] != LEDGER:
@@ -50,8 +50,8 @@ class Warehouse:
                 self.state = message["value"]
                 self._settled |= self._unsettled
 
-    def as_of_later(self):
-        """Let messages come again, for they are due again."""
+    def allow_repetition(self):
+        """Permit that messages are read again, because they are due again."""
         self._settled.clear()
 
 
@@ -60,13 +60,13 @@ def everything(sandbox):
 
 
 def states(messages):
-    """Where the STATE lines are."""
+    """Return the indexes of the STATE messages."""
     return [at for at, message in enumerate(messages) if message["type"] == "STATE"]
 
 
 @pytest.fixture(scope="module")
 def years():
-    """A history of several windows a stream, as none is longer than a year. Not to be changed."""
+    """A history of several windows per stream, each at most a year. Tests must not change it."""
     sandbox = Sandbox.generate(
         messages=300,
         days=365 * YEARS,
@@ -91,10 +91,8 @@ def from_the_start(sandbox, **settings):
     [(signal.SIGKILL, ""), (signal.SIGTERM, "1"), (signal.SIGINT, ""), (signal.SIGHUP, "")],
     ids=["SIGKILL", "SIGTERM unbuffered", "SIGINT", "SIGHUP"],
 )
-def test_repeated_stops_at_any_byte_lose_and_repeat_nothing(
-    years, tmp_path, signum, unbuffered
-):
-    # Many containers set this variable; then a write may take less than it is given.
+def test_repeated_stops_at_any_byte_lose_and_repeat_nothing(years, tmp_path, signum, unbuffered):
+    # Many containers set this variable. A write may then be partial.
     env = environment(PYTHONUNBUFFERED=unbuffered)
     random = Random(int(signum))
     warehouse = Warehouse()
@@ -102,7 +100,7 @@ def test_repeated_stops_at_any_byte_lose_and_repeat_nothing(
     finished = False
     while not finished:
         size = random.randrange(1, 300_000)
-        # A short pipe, so that the tap is stopped about where it is read; its logs would fill another.
+        # A small pipe, so that the tap stops near the byte that was read last. Logs go to a file.
         settings, state, log = from_the_start(years), warehouse.state, tmp_path / "log"
         options = {"env": env, "pipesize": 4096, "stderr": log.open("wb")}
         with options["stderr"], running(settings, tmp_path, state=state, **options) as process:
@@ -117,7 +115,7 @@ def test_repeated_stops_at_any_byte_lose_and_repeat_nothing(
         if not finished:
             assert process.returncode == (-signum if signum == signal.SIGKILL else 128 + signum)
             assert len(error_lines(log.read_text())) == (signum != signal.SIGKILL)
-        warehouse.take(whole_lines(printed))
+        warehouse.load(whole_lines(printed))
     assert stops >= 2
     assert warehouse.rows == everything(years)
 
@@ -127,16 +125,16 @@ def test_resuming_from_any_state_of_a_first_run_loses_nothing(years):
     assert len(states(first)) >= YEARS * len(STREAMS)
     for at in states(first):
         warehouse = Warehouse()
-        warehouse.take(first[: at + 1])
-        warehouse.take(sync(from_the_start(years), state=warehouse.state).messages)
+        warehouse.load(first[: at + 1])
+        warehouse.load(sync(from_the_start(years), state=warehouse.state).messages)
         assert warehouse.rows == everything(years)
 
 
 @pytest.fixture
 def moved(sandbox):
-    """All messages as of `PAUSE` ago are loaded; since then, what is due at an age has a new status."""
+    """A warehouse as of `PAUSE` ago. Since then, messages that have reached an age have a new status."""
     for number in range(240):
-        # Not at the very millisecond at which windows meet: those may come twice, see the README.
+        # Not at the boundary of windows, where a message may be read twice (see docs/guarantees.md).
         sent_ms = END_MS - number * 4 * HOUR_MS - 5
         sandbox.edna.add(Message(id=number + 1, sent_ms=sent_ms, channel="SMS"))
         for channel in GATEWAY_STREAMS:
@@ -145,9 +143,9 @@ def moved(sandbox):
         sandbox.edna.add(Message(id=1000 + hours, sent_ms=END_MS + hours * HOUR_MS, channel="SMS"))
     sandbox.clock.advance(-PAUSE.total_seconds())
     warehouse = Warehouse()
-    warehouse.take(sync(as_of(sandbox, END - PAUSE)).messages)
+    warehouse.load(sync(as_of(sandbox, END - PAUSE)).messages)
     assert warehouse.rows == everything(sandbox)
-    warehouse.as_of_later()
+    warehouse.allow_repetition()
     sandbox.clock.set(END_MS)
     for history in (sandbox.edna, *sandbox.gateway.values()):
         for message in history.visible(END_MS):
@@ -161,7 +159,7 @@ def as_of(sandbox, moment):
     return config(sandbox, end_date=iso(moment), visibility_lag="PT0S")
 
 
-@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)], ids=["at once", "a day later"])
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=1)], ids=["immediately", "a day later"])
 def test_resuming_from_any_state_with_revisits_updates_every_status(moved, later):
     sandbox, loaded = moved
     second = sync(as_of(sandbox, END), state=loaded.state).messages
@@ -170,10 +168,10 @@ def test_resuming_from_any_state_with_revisits_updates_every_status(moved, later
     for at in states(second):
         warehouse = Warehouse()
         warehouse.rows = loaded.rows.copy()
-        warehouse.take(second[: at + 1])
+        warehouse.load(second[: at + 1])
         if later:
-            warehouse.as_of_later()
-        warehouse.take(sync(as_of(sandbox, END + later), state=warehouse.state).messages)
+            warehouse.allow_repetition()
+        warehouse.load(sync(as_of(sandbox, END + later), state=warehouse.state).messages)
         assert warehouse.rows == everything(sandbox)
 
 
@@ -181,10 +179,10 @@ def test_a_run_killed_after_every_window_finishes_eventually(moved):
     sandbox, warehouse = moved
     for _ in range(len(AGES) * len(STREAMS)):
         messages = sync(as_of(sandbox, END), state=warehouse.state).messages
-        news = next(
+        advanced = next(
             at for at in states(messages) if bookmarks(messages[at]["value"]) != bookmarks(warehouse.state)
         )
-        warehouse.take(messages[: news + 1])
+        warehouse.load(messages[: advanced + 1])
     assert warehouse.rows == everything(sandbox)
     rest = sync(as_of(sandbox, END), state=warehouse.state)
     assert not any(rest.records(stream) for stream in STREAMS)
@@ -204,11 +202,11 @@ def test_a_state_follows_about_every_ten_thousand_messages(sandbox):
     assert max(b - a for a, b in pairwise([0, *states(messages), len(messages)])) <= 11_000
 
 
-# Told to stop, while it waits.
+# Stopped while waiting.
 
 
 def limited_for_long(sandbox):
-    """Settings with which the first request is answered: come again in ten minutes."""
+    """Return settings with which the first response requests a wait of ten minutes."""
     sandbox.faults = Faults(limit_next=1_000_000, limit_wait_s=600, retry_after="seconds")
     return config(sandbox, max_retry_seconds=3600)
 
@@ -237,7 +235,7 @@ def test_with_nohup_a_closed_terminal_does_not_stop_the_tap(years, tmp_path):
         printed += process.stdout.read()
         assert process.wait() == 0
     warehouse = Warehouse()
-    warehouse.take(whole_lines(printed))
+    warehouse.load(whole_lines(printed))
     assert warehouse.rows == everything(years)
 
 
@@ -264,11 +262,11 @@ def test_a_target_that_exits_during_a_wait_stops_the_tap(sandbox, tmp_path):
 
 
 def test_a_target_that_exits_during_a_request_stops_the_tap(sandbox, tmp_path):
-    asked = threading.Event()
-    sandbox.journal.watch = lambda _: asked.set()
+    requested = threading.Event()
+    sandbox.journal.watch = lambda _: requested.set()
     sandbox.faults.latency_ms = 3_600_000
     with running(config(sandbox, request_timeout=3600), tmp_path) as process:
-        assert asked.wait(30)
+        assert requested.wait(30)
         process.stdout.close()
         stderr = process.stderr.read().decode()
         assert process.wait() == 1
@@ -276,7 +274,7 @@ def test_a_target_that_exits_during_a_request_stops_the_tap(sandbox, tmp_path):
     assert "closed" in line
 
 
-# Nowhere to write to, or not yet.
+# Standard output that is full, closed or not ready.
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -292,7 +290,7 @@ def test_a_non_blocking_stdout_receives_every_line(life_like, tmp_path, unbuffer
         printed = stdout.read()
         assert process.wait() == 0
     warehouse = Warehouse()
-    warehouse.take(whole_lines(printed))
+    warehouse.load(whole_lines(printed))
     assert warehouse.rows == everything(life_like)
 
 
@@ -308,7 +306,7 @@ def test_a_full_disk_causes_one_line_and_exit_code_1(years, tmp_path):
 def test_a_disk_that_fills_during_a_run_loses_nothing(years, tmp_path):
     path = tmp_path / "lines"
     with path.open("wb") as lines:
-        # In units of 512 bytes; the file ends where the disk does, within a line.
+        # In units of 512 bytes. The file ends within a line.
         finished = run(from_the_start(years), tmp_path, stdout=lines, through=limit_of_file_size(301))
     (line,) = error_lines(finished.stderr)
     assert "Writing to stdout failed" in line
@@ -316,9 +314,9 @@ def test_a_disk_that_fills_during_a_run_loses_nothing(years, tmp_path):
     printed = path.read_bytes()
     assert not printed.endswith(b"\n")
     warehouse = Warehouse()
-    warehouse.take(whole_lines(printed))
+    warehouse.load(whole_lines(printed))
     assert 0 < len(warehouse.rows) < len(everything(years))
-    warehouse.take(sync(from_the_start(years), state=warehouse.state).messages)
+    warehouse.load(sync(from_the_start(years), state=warehouse.state).messages)
     assert warehouse.rows == everything(years)
 
 
@@ -328,18 +326,18 @@ def limit_of_file_size(blocks):
 
 @pytest.mark.parametrize("option", ["--test", "--plan"])
 def test_a_stopped_check_does_not_mention_a_next_run(tmp_path, option):
-    asked = threading.Event()
+    requested = threading.Event()
 
     def keep_waiting(connection):
         read_request(connection)
-        asked.set()
+        requested.set()
         connection.recv(1)
 
     with serving(keep_waiting) as port:
         settings = {"start_date": "2024-01-01", "edna_api_key": "key"}
         settings["edna_base_url"] = f"http://127.0.0.1:{port}"
         with running(settings, tmp_path, more=(option,)) as process:
-            assert asked.wait(TIMEOUT_SECONDS)
+            assert requested.wait(TIMEOUT_SECONDS)
             process.terminate()
             _, stderr = process.communicate()
     (line,) = error_lines(stderr.decode())

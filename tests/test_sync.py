@@ -1,4 +1,4 @@
-"""What arrives is what the vendors have: first and incremental runs of all streams."""
+"""First and incremental runs of all streams emit the messages that the vendors have."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_the_state_has_the_end_and_time_of_the_run(first_run, stream):
 
 
 def test_a_rerun_without_new_messages_sends_no_request(life_like, first_run):
-    asked = len(life_like.journal.requests)
+    before = len(life_like.journal.requests)
     output = sync(config(life_like), state=first_run.state)
     assert [message["type"] for message in output.messages if message["type"] == "RECORD"] == []
-    assert len(life_like.journal.requests) == asked
+    assert len(life_like.journal.requests) == before
     assert output.state == first_run.state
 
 
@@ -65,7 +65,7 @@ def test_an_incremental_run_emits_new_and_due_messages(pause):
         first = sync(config(sandbox, end_date=iso(before)))
         sandbox.clock.set(END_MS)
         second = sync(config(sandbox), state=first.state)
-        moved = 0
+        changed = 0
         for stream in STREAMS:
             due = [
                 record
@@ -77,8 +77,8 @@ def test_an_incremental_run_emits_new_and_due_messages(pause):
             ]
             old = {record["messageId"]: record for record in first.records(stream)}
             assert second.records(stream) == in_send_order(stream, due)
-            moved += sum(record != old.get(record["messageId"], record) for record in due)
-        assert moved, "no status has moved: the test would show nothing"
+            changed += sum(record != old.get(record["messageId"], record) for record in due)
+        assert changed, "no status has changed, so the test is void"
 
 
 def test_a_lookback_rereads_messages_before_the_bookmark(life_like):
@@ -94,18 +94,18 @@ def test_a_lookback_rereads_messages_before_the_bookmark(life_like):
         assert second.records(stream) == in_send_order(stream, expected)
 
 
-@pytest.mark.parametrize("shape", ["reference", "guide", "translated"])
+@pytest.mark.parametrize("row_format", ["reference", "guide", "translated"])
 @pytest.mark.parametrize("oldest_first", [True, False])
-def test_every_gateway_format_and_order_gives_the_same_records(shape, oldest_first):
+def test_every_gateway_format_and_order_gives_the_same_records(row_format, oldest_first):
     sandbox = Sandbox.generate(messages=3_000, seed=3, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
-    sandbox.gateway_options.shape = shape
+    sandbox.gateway_options.shape = row_format
     sandbox.gateway_options.oldest_first = oldest_first
     with sandbox.serve():
         output = sync(config(sandbox))
     for stream in GATEWAY_STREAMS.values():
         expected = in_send_order(stream, truth(sandbox, stream))
-        if shape == "guide":
-            # The worked example shows two fields less, and one more.
+        if row_format == "guide":
+            # The guide's example lacks two fields and has another.
             for record in expected:
                 record |= {"customerMessageId": None, "deliveryStatusDescription": None}
                 record |= {"direction": "OUTBOUND"}
@@ -169,9 +169,9 @@ def test_filters_are_sent_in_the_documented_form(sandbox):
             partner_gateway_status="DELIVERED",
         )
     )
-    asked = {request.api: request.params for request in sandbox.journal.requests}
+    sent = {request.api: request.params for request in sandbox.journal.requests}
     assert (
-        asked["edna"].items()
+        sent["edna"].items()
         >= {
             "channelTypes": ["SMS", "VIBER"],
             "trafficTypes": ["AD"],
@@ -182,7 +182,7 @@ def test_filters_are_sent_in_the_documented_form(sandbox):
             "sort": [{"property": "messageId", "direction": "ASC"}],
         }.items()
     )
-    assert asked["gateway"]["status"] == "DELIVERED"
+    assert sent["gateway"]["status"] == "DELIVERED"
 
 
 def test_deselected_fields_and_streams_are_not_emitted(life_like):
@@ -211,7 +211,7 @@ def test_deselected_fields_and_streams_are_not_emitted(life_like):
     output = sync(config(life_like), catalog=catalog)
     records = output.records("edna_history")
     assert len(records) == len(life_like.edna)
-    # The catalog is one of an older version, whose key lacked the direction.
+    # The catalog is from an older version, whose key lacked the direction.
     assert all(record.keys() == {"messageId", "direction", "sentOrReceivedAt"} for record in records)
     assert not any(output.records(stream) for stream in GATEWAY_STREAMS.values())
 

@@ -1,4 +1,4 @@
-"""Targets that nobody here wrote store what the tap emits; `make targets` tries more of them."""
+"""Third-party targets store the output of the tap. `make targets` tests more of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine's time zone is none of the tap's business."""
+"""The machine's time zone does not affect the output."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from msghistory_sandbox.history import Message
 from tests.processes import environment, run, whole_lines
 from tests.support import LEDGER, config, without_times
 
-#: In Europe, clocks go back by an hour; in New York a week later, in Kathmandu never.
+#: Clocks in Europe go back by an hour; in New York a week later, in Kathmandu never.
 CHANGE = datetime(2024, 10, 27, 1, tzinfo=timezone.utc)
 ZONES = ["UTC", "Europe/Rome", "America/New_York", "Asia/Kathmandu"]
 
 
 @pytest.fixture
 def around_a_change(sandbox):
-    """A message every ten minutes, its times written with every offset in turn, and with none."""
-    spellings = [
+    """A message every ten minutes, with each notation of an offset in turn, and without any."""
+    formats = [
         "%Y-%m-%dT%H:%M:%SZ",
         "%Y-%m-%dT%H:%M:%S+0000",
         "%Y-%m-%dT%H:%M:%S+00:00",
@@ -26,12 +26,12 @@ def around_a_change(sandbox):
     ]
     for number in range(48):
         sent = CHANGE + timedelta(minutes=10 * (number - 24))
-        spelt = sent.strftime(spellings[number % len(spellings)])
+        text = sent.strftime(formats[number % len(formats)])
         if number % 5 == 0:
-            spelt = sent.astimezone(timezone(timedelta(hours=2))).isoformat()
+            text = sent.astimezone(timezone(timedelta(hours=2))).isoformat()
         sent_ms = int(sent.timestamp() * 1000)
         sandbox.edna.add(
-            Message(id=number, sent_ms=sent_ms, channel="SMS", fields={"sentOrReceivedAt": spelt})
+            Message(id=number, sent_ms=sent_ms, channel="SMS", fields={"sentOrReceivedAt": text})
         )
         sandbox.gateway["SMS"].add(Message(id=str(number), sent_ms=sent_ms, channel="SMS"))
     return sandbox

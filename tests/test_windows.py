@@ -1,4 +1,4 @@
-"""The plan, for all rhythms of runs: nothing is left out, and nothing is planned twice."""
+"""The plan of runs at any intervals: complete, and without repetitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tap_msghistory.planning.windows import MAX_SPAN, Order, Reason, Size, Windo
 START = datetime(2020, 1, 1, tzinfo=timezone.utc)
 HOURS = st.integers(1, 24 * 400).map(lambda hours: timedelta(hours=hours))
 AGES = st.lists(HOURS, unique=True, max_size=5).map(lambda ages: tuple(sorted(ages)))
-#: The pauses between a run's `until` and the next one's, and after how many windows a run is killed.
+#: Runs: the time since the previous run, and the number of windows after which the run is killed.
 RUNS = st.lists(st.tuples(HOURS, st.none() | st.integers(0, 8)), min_size=1, max_size=8)
 
 
@@ -26,7 +26,7 @@ def first_bookmark() -> Bookmark:
 def run(
     bookmark: Bookmark, until: datetime, schedule: Schedule, killed_after: int | None
 ) -> tuple[Bookmark, list[Window]]:
-    """Read what is planned, or its first windows; return the bookmark that is left, and what was read."""
+    """Read the planned windows, or the first of them; return the bookmark, and the windows read."""
     read = plan(bookmark, until, schedule)[:killed_after]
     for window in read:
         bookmark = advance(bookmark, window, until, schedule)
@@ -62,7 +62,7 @@ def test_new_messages_are_read_once_without_a_gap(ages, runs):
 
 @given(AGES, st.lists(HOURS, min_size=1, max_size=8), st.integers(0, 24 * 400))
 def test_each_message_is_read_when_new_and_at_each_age(ages, pauses, sent_hours):
-    """Exactly once each, whatever the rhythm; several ages that a pause skipped count as one reading."""
+    """Exactly once each, at any intervals. Ages that fall between two runs count as one reading."""
     sent = START + timedelta(hours=sent_hours, minutes=30)
     schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
     for pause in pauses:
@@ -75,7 +75,7 @@ def test_each_message_is_read_when_new_and_at_each_age(ages, pauses, sent_hours)
 
 @given(AGES, RUNS, st.integers(0, 24 * 400))
 def test_a_killed_run_delays_readings_but_loses_none(ages, runs, sent_hours):
-    """Whatever was killed when, in the end every age that has passed was followed by a reading."""
+    """After the last run, every age that has passed was followed by a reading."""
     sent = START + timedelta(hours=sent_hours, minutes=30)
     schedule, bookmark, until = Schedule(START, ages), first_bookmark(), START
     readings: list[datetime] = []
@@ -155,7 +155,7 @@ def test_adjacent_ranges_are_read_as_one(ages, pause):
 
 def test_a_dense_year_is_split_in_advance_if_newest_first():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
-    full_after = timedelta(days=18)  # twenty windows, if all of it is like this
+    full_after = timedelta(days=18)  # twenty windows at a constant density
     parts = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
     assert [(part.end - part.start, part.size) for part in parts] == [(timedelta(days=72), Size.UNKNOWN)] * 5
     older, newer = parts[0].split(parts[0].end - full_after, Order.NEWEST_FIRST, 9_900)
@@ -184,6 +184,6 @@ def test_messages_of_one_millisecond_stay_together():
 def test_a_row_outside_a_window_cannot_split_it(milliseconds, order):
     window = Window(START, START + timedelta(seconds=1), Reason.NEW)
     at = START + timedelta(milliseconds=milliseconds)
-    # Requests start a millisecond early, so that a row at the start is one of the window.
+    # Requests start a millisecond early, so a row at the start belongs to the window.
     if not window.start <= at <= window.end:
         assert not window.separates(at, order)

@@ -47,7 +47,7 @@ class Vendor:
     #: Returns whether a range selects a row; the default uses the send time, with inclusive bounds.
     selects: Callable[[datetime, datetime, datetime], bool] = lambda sent, start, end: start <= sent <= end
     max_rows: int | None = None  #: the maximum number of rows per query
-    page_cap: Callable[[int], int] = lambda _request: 10**9  #: the maximum page size, by the number of the request
+    page_cap: Callable[[int], int] = lambda _request: 10**9  #: the maximum page size, by request number
     page_bytes: int | None = None
     skip_by_cap: bool = True  #: whether page numbers count capped pages
     before_request: Callable[[int], None] = lambda _request: None

@@ -15,7 +15,7 @@ from msghistory_sandbox.history import Message
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.plan import Schedule, advance, plan
-from tap_msghistory.timestamps import setting_to_duration
+from tap_msghistory.timestamps import parse_duration
 
 HOUR = timedelta(hours=1)
 FOLLOW_UP = timedelta(days=30)
@@ -55,7 +55,7 @@ def run(scale: Scale) -> Section:
     messages = edna_messages(count=scale.revisits, seed=0, days=(END - START).days, end_ms=_epoch_ms(END))
     new = sum(message.sent_ms > _epoch_ms(FIRST_RUN) for message in messages)
     final = sum(map(_settles_in_period, messages))
-    revisits = _hourly(messages, Schedule(START, revisit_after=tuple(map(setting_to_duration, AGES))))
+    revisits = _hourly(messages, Schedule(START, revisit_after=tuple(map(parse_duration, AGES))))
     lookback = _hourly(messages, Schedule(START, lookback=FOLLOW_UP))
     return Section(
         "Rows read to update statuses",

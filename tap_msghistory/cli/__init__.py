@@ -1,1 +1,1 @@
-"""The command line: options, one-line errors, progress display, the table of --plan."""
+"""The command line: options, errors, progress display, and the table of `--plan`."""

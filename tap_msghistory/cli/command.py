@@ -1,4 +1,8 @@
-"""The command: the SDK's, with `--plan`, and with every failure as one line and exit code 1."""
+"""The SDK's command with `--plan`.
+
+Failures are reported without a traceback. The exit code is 1, or 128 + n after signal n; click exits with 2
+for wrong options.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +43,13 @@ _PLAN_HELP = "Show what a sync would read, estimated from a few small requests. 
 
 
 class TapCommand(SingerCommand):
-    """Runs the tap, and reports a failure as one line on stderr and an exit code."""
+    """Runs the tap, and reports failures on stderr and with the exit code."""
 
     _is_sync = False  # not --test or --plan
 
     @classmethod
     def wrap(cls, command: click.Command, *, logger: logging.Logger) -> TapCommand:
-        """Return the SDK's command as one of this class."""
+        """Return the SDK's command as a `TapCommand`."""
         for option in command.params:
             if option.name == "test":
                 # The SDK's callback runs the test before the other options are read.

@@ -35,7 +35,7 @@ def displayed(progress: Progress) -> Iterator[None]:
         for line in progress.summary():
             logger.info(line)
         if sys.stderr is not None:
-            _Terminal(sys.stderr).flush()
+            _SafeStream(sys.stderr).flush()
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -43,8 +43,8 @@ def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-class _Terminal:
-    """A terminal that may be closed. That must not affect how a run ends."""
+class _SafeStream:
+    """Wraps a stream, and discards text after the stream was closed, so that the run is not affected."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -75,7 +75,7 @@ def _can_move_cursor() -> bool:
     return os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
-def beat(progress: Progress, wait: Callable[[], bool]) -> None:
+def log_heartbeat(progress: Progress, wait: Callable[[], bool]) -> None:
     """Log the progress after each `wait`, until `wait` returns True."""
     while not wait():
         logger.info(progress.describe())
@@ -84,9 +84,9 @@ def beat(progress: Progress, wait: Callable[[], bool]) -> None:
 @contextlib.contextmanager
 def _in_log(progress: Progress) -> Iterator[None]:
     ended = threading.Event()
-    # A separate thread: the run may be blocked by its consumer.
+    # A separate thread is used because the run may be blocked by its consumer.
     thread = threading.Thread(
-        target=beat, args=(progress, lambda: ended.wait(HEARTBEAT_SECONDS)), daemon=True
+        target=log_heartbeat, args=(progress, lambda: ended.wait(HEARTBEAT_SECONDS)), daemon=True
     )
     thread.start()
     try:
@@ -101,7 +101,7 @@ def _on_terminal(progress: Progress) -> Iterator[None]:
     from rich.live import Live  # noqa: PLC0415
 
     terminal = sys.stderr
-    console = Console(file=cast("TextIO", _Terminal(terminal)))
+    console = Console(file=cast("TextIO", _SafeStream(terminal)))
     live = Live(
         get_renderable=lambda: table(progress.streams, progress.clock(), console.width),
         console=console,

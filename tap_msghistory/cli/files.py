@@ -12,7 +12,7 @@ from tap_msghistory.errors import TapError
 
 
 def check_config_files(paths: Iterable[str]) -> None:
-    """Raise `TapError` for a file of settings that does not contain a JSON object; `ENV` is not a file."""
+    """Raise `TapError` if a settings file does not contain a JSON object; `ENV` is not a file."""
     for path in paths:
         if path != "ENV" and not isinstance(read_json_file(path), dict):
             raise TapError(f"The file {path}, given with --config, must contain a JSON object")
@@ -38,7 +38,7 @@ def _read_json(file: IO[str] | None) -> Any:
 
 
 def _checked(content: Any, option: str, member: str) -> dict[str, Any] | None:
-    """Return an object. Anything else would count as an empty one. Raises `TapError`."""
+    """Return an object. The SDK would treat anything else as an empty object. Raises `TapError`."""
     if content is None:
         return None
     if not isinstance(content, dict) or (content and member not in content):

@@ -20,7 +20,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vendor:
-    """How to send requests to a vendor with the credentials of a config. Names of settings are strings."""
+    """Connection details of a vendor. Fields named `..._setting` or `..._settings` are names of settings."""
 
     name: str  #: for log lines and errors
     base_url_setting: str
@@ -46,15 +46,15 @@ class Vendor:
 
     @property
     def required_settings(self) -> str:
-        """The settings of which one set is required, as text."""
+        """The alternative sets of required settings, as text."""
         return ", or ".join(" and ".join(names) for names in self.credential_settings)
 
 
 class Account:
-    """Access to both vendors with one config. Clients are created on first use: discovery needs none."""
+    """Access to both vendors with one config. Clients are created on first use; discovery needs none."""
 
     def __init__(self, config: Config, shared_by: int | None = None, *, jitter: Jitter = full_jitter) -> None:
-        """Store a config that has its defaults (see `tap_msghistory.config.validation`).
+        """Store a config with defaults applied (see `validation.with_defaults`).
 
         `shared_by` is the number of processes that use the credentials at once; None: only this one.
         `jitter` chooses the waits between the attempts at a request.

@@ -19,8 +19,8 @@ _BOOLEANS = {
 def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the settings whose variables are set and not blank.
 
-    Numbers are returned as text, and so are invalid booleans: the validation reports them. Raises `TapError`
-    for a list or an object that cannot be parsed.
+    Numbers and invalid booleans are returned as text; the validation converts or reports them. Raises
+    `TapError` for a list or an object that cannot be parsed.
     """
     properties = schema["properties"]
     texts = parse_environment_config({"properties": dict.fromkeys(properties, _TEXT)}, prefix)

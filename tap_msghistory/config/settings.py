@@ -1,8 +1,8 @@
 """The settings: their JSON Schema and their typed values.
 
-`SETTINGS` is the JSON Schema that the SDK publishes (`--about`, environment variables). `Settings` has the
-values of a valid config. Dates, durations, hosts and combinations of settings cannot be described by the
-schema; `tap_msghistory.config.validation` checks them.
+`SETTINGS` is the JSON Schema that the SDK publishes (`--about`, environment variables). `Settings` holds the
+values of a valid config. The schema cannot describe dates, durations, URLs and combinations of settings;
+`tap_msghistory.config.validation` checks them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from singer_sdk import typing as th
 
 from tap_msghistory.planning.plan import Schedule
-from tap_msghistory.timestamps import setting_to_duration, setting_to_moment
+from tap_msghistory.timestamps import parse_datetime, parse_duration
 
 EDNA_BASE_URL = "https://app.edna.io"
 PARTNER_GATEWAY_BASE_URL = "https://lora-api.agiletelecom.com/api"
@@ -41,8 +41,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "end_date",
         th.StringType,
         title="End date",
-        description="Read messages sent up to this time, in the same formats as start_date. Default: now "
-        "minus visibility_lag.",
+        description="Read messages sent up to this time, but never later than now minus visibility_lag. Same "
+        "formats as start_date. Default: now minus visibility_lag.",
     ),
     th.Property(
         "edna_api_key",
@@ -150,14 +150,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.NumberType(exclusive_minimum=0),
         default=50,
         title="Partner gateway: requests per second",
-        description="Maximum requests per second. The limit of production keys is 50, of trial keys 10.",
+        description="Maximum requests per second. Production keys allow 50, trial keys 10.",
     ),
     th.Property(
         "partner_gateway_requests_per_minute",
         th.NumberType(exclusive_minimum=0),
         default=1000,
         title="Partner gateway: requests per minute",
-        description="Maximum requests per minute. The limit of production keys is 1000, of trial keys 100.",
+        description="Maximum requests per minute. Production keys allow 1000, trial keys 100.",
     ),
     th.Property(
         "partner_gateway_export",
@@ -171,13 +171,13 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "partner_gateway_export_sender",
         th.StringType(min_length=1),
         title="Partner gateway: sender of exported messages",
-        description="Stream partner_gateway_history_export only: read only messages from this sender.",
+        description="Export only messages from this sender.",
     ),
     th.Property(
         "partner_gateway_export_recipient",
         th.StringType(min_length=1),
         title="Partner gateway: recipient of exported messages",
-        description="Stream partner_gateway_history_export only: read only messages to this recipient.",
+        description="Export only messages to this recipient.",
     ),
     th.Property(
         "page_size",
@@ -191,14 +191,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.ArrayType(th.StringType),
         default=["PT1H", "P1D", "P3D", "P7D", "P30D"],
         title="Revisit after",
-        description="Ages (ISO 8601 durations) at which each message is read again for its latest status. A "
-        "status is out of date until the next age at the latest. Empty: never.",
+        description="Ages (ISO 8601 durations) at which each message is read again to update its status. A "
+        "status may be out of date until the message reaches the next age. Empty: never.",
     ),
     th.Property(
         "lookback",
         th.StringType,
         title="Lookback",
-        description="ISO 8601 duration. Each run also reads again all messages sent during this time before "
+        description="ISO 8601 duration. Each run also rereads all messages sent within this duration before "
         "its bookmark. Expensive; prefer revisit_after. Default: none.",
     ),
     th.Property(
@@ -206,15 +206,15 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="PT1M",
         title="Visibility lag",
-        description="ISO 8601 duration: the time that a message may take to appear in the vendor's API. "
-        "Younger messages are left to the next run.",
+        description="ISO 8601 duration that a message may take to appear in the vendor's API. More recent "
+        "messages are read by the next run.",
     ),
     th.Property(
         "concurrency",
         th.IntegerType(minimum=1, maximum=32),
         default=4,
         title="Concurrency",
-        description="Number of windows (of about 10,000 messages) that are read or kept in memory at once, "
+        description="Number of windows (about 10,000 messages each) that are read or held in memory at once, "
         "1 to 32.",
     ),
     th.Property(
@@ -222,14 +222,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=8),
         default=2,
         title="Export concurrency",
-        description="Number of export jobs (of at most a month each) at once, 1 to 8.",
+        description="Number of concurrent export jobs, 1 to 8. Each covers at most 30 days.",
     ),
     th.Property(
         "export_timeout",
         th.NumberType(exclusive_minimum=0),
         default=1800,
         title="Export timeout",
-        description="Maximum seconds to wait for an export job.",
+        description="Maximum seconds to wait for the export of a window.",
     ),
     th.Property(
         "assume_timezone",
@@ -251,8 +251,8 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.NumberType(minimum=0),
         default=900,
         title="Retry budget",
-        description="Maximum seconds during which a temporarily failing request is retried. A wait that "
-        "would exceed it fails immediately.",
+        description="Maximum seconds for retrying a request that fails temporarily. If the next wait would "
+        "exceed it, the request fails immediately.",
     ),
     th.Property(
         "objects_as_json",
@@ -266,9 +266,9 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "max_rejected",
         th.IntegerType(minimum=0),
         title="Maximum rejected messages",
-        description="A run fails if it rejects more messages than this. Messages without an identifier or a "
-        "readable send time are rejected: they are emitted unchanged in the stream rejected_messages. "
-        "Default: no limit.",
+        description="A run fails if it rejects more messages than this. Invalid messages, for example "
+        "without a readable send time or with an identifier that another message has, are emitted in the "
+        "stream rejected_messages instead. Default: no limit.",
     ),
 ).to_dict()
 
@@ -289,15 +289,15 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Convert a config without `tap_msghistory.config.validation.errors`."""
+        """Convert a config for which `validation.errors` is empty."""
         end_date = config.get("end_date")
         return cls(
-            end_date=setting_to_moment(end_date) if end_date else None,
-            visibility_lag=setting_to_duration(config["visibility_lag"]),
+            end_date=parse_datetime(end_date) if end_date else None,
+            visibility_lag=parse_duration(config["visibility_lag"]),
             schedule=Schedule(
-                start_date=setting_to_moment(config["start_date"]),
-                revisit_after=tuple(sorted(set(map(setting_to_duration, config["revisit_after"])))),
-                lookback=setting_to_duration(config.get("lookback") or "PT0S"),
+                start_date=parse_datetime(config["start_date"]),
+                revisit_after=tuple(sorted(set(map(parse_duration, config["revisit_after"])))),
+                lookback=parse_duration(config.get("lookback") or "PT0S"),
             ),
             concurrency=config["concurrency"],
             export_concurrency=config["export_concurrency"],
@@ -308,6 +308,6 @@ class Settings:
         )
 
     def read_until(self, now: datetime) -> datetime:
-        """Return the time as of which a run that starts at `now` reads."""
+        """Return the send time up to which a run that starts at `now` reads."""
         visible = now - self.visibility_lag
         return min(self.end_date, visible) if self.end_date else visible

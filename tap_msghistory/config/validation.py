@@ -1,6 +1,7 @@
 """Checks all settings before the first request: one line per error or warning.
 
-A line names the setting and says what is allowed. It contains no value, which may be a key or an address.
+Each line names the setting and what is allowed. Lines contain no values, which may be keys or addresses,
+except for unknown channel types.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_msghistory.config.settings import KNOWN_CHANNEL_TYPES
-from tap_msghistory.timestamps import setting_to_duration, setting_to_moment
+from tap_msghistory.timestamps import parse_datetime, parse_duration
 
 Config = Mapping[str, Any]
 
@@ -107,7 +108,8 @@ def _requirement(declaration: Mapping[str, Any]) -> str:
         return f"one of {', '.join(declaration['enum'])}"
     if type_ == "array":
         items = declaration.get("items", {})
-        return f"{words} of {', '.join(items['enum'])}" if "enum" in items else f"{words} of strings"
+        values = f"with values from {', '.join(items['enum'])}" if "enum" in items else "of strings"
+        return f"{words} {values}"
     if "maximum" in declaration:
         return f"{words} from {declaration['minimum']} to {declaration['maximum']}"
     if "minimum" in declaration:
@@ -125,7 +127,7 @@ def _value_errors(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _combination_errors(config: Config) -> Iterator[tuple[str, str]]:
-    """Check valid values against each other."""
+    """Check combinations of valid values."""
     if not {"edna_api_key", "partner_gateway_api_key", "partner_gateway_username"} & set(config):
         yield (
             "edna_api_key",
@@ -134,37 +136,35 @@ def _combination_errors(config: Config) -> Iterator[tuple[str, str]]:
                 "partner_gateway_password"
             ),
         )
-    if "end_date" in config and (
-        setting_to_moment(config["end_date"]) < setting_to_moment(config["start_date"])
-    ):
+    if "end_date" in config and (parse_datetime(config["end_date"]) < parse_datetime(config["start_date"])):
         yield "end_date", "must not be before start_date"
     if config.get("edna_traffic_types") and config.get("edna_direction") == "IN":
         yield (
             "edna_traffic_types",
             "cannot be combined with edna_direction IN: only outgoing messages have a traffic type",
         )
-    for name, given in (
+    for name, other in (
         ("edna_direction", "edna_message_id"),
         ("edna_subscriber_type", "edna_subscriber_address"),
         ("edna_subscriber_address", "edna_subscriber_type"),
         ("partner_gateway_password", "partner_gateway_username"),
         ("partner_gateway_username", "partner_gateway_password"),
     ):
-        if given in config and name not in config:
-            yield name, f"is required when {given} is set"
+        if other in config and name not in config:
+            yield name, f"is required when {other} is set"
 
 
 def _is_base_url(url: Any) -> bool:
     """Return whether keys can be sent to a URL."""
     text = str(url)
-    if text != text.strip() or not is_private_url(text):
+    if text != text.strip() or not is_secure_url(text):
         return False
     parts = urlsplit(text)
     return not (parts.username or parts.password or parts.query or parts.fragment)
 
 
-def is_private_url(url: str) -> bool:
-    """Return whether requests to a URL are private: encrypted by TLS, or to this machine."""
+def is_secure_url(url: str) -> bool:
+    """Return whether requests to a URL are encrypted by TLS or sent to this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -192,16 +192,16 @@ def _is_readable(read: Callable[[Any], Any], value: Any) -> bool:
 
 
 def _is_moment(value: Any) -> bool:
-    return _is_readable(setting_to_moment, value)
+    return _is_readable(parse_datetime, value)
 
 
 def _is_duration(value: Any) -> bool:
-    return _is_readable(setting_to_duration, value)
+    return _is_readable(parse_duration, value)
 
 
-def _is_ages(value: Any) -> bool:
+def _are_ages(value: Any) -> bool:
     return isinstance(value, list) and all(
-        _is_duration(age) and setting_to_duration(age) > timedelta(0) for age in value
+        _is_duration(age) and parse_duration(age) > timedelta(0) for age in value
     )
 
 
@@ -233,14 +233,14 @@ def _has_no_empty_value(value: Any) -> bool:
 _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "start_date": (_is_moment, _A_TIME),
     "end_date": (_is_moment, _A_TIME),
-    "revisit_after": (_is_ages, f"a list of ages above zero, each {_A_DURATION}"),
+    "revisit_after": (_are_ages, f"a list of ages above zero, each {_A_DURATION}"),
     "lookback": (_is_duration, _A_DURATION),
     "visibility_lag": (_is_duration, _A_DURATION),
     "edna_api_key": (_is_key, _A_KEY),
     "edna_base_url": (_is_base_url, _A_URL),
     "partner_gateway_api_key": (_is_key, _A_KEY),
     "partner_gateway_base_url": (_is_base_url, _A_URL),
-    # Hashed with an empty salt, phone numbers could be guessed.
-    "stream_map_config": (_has_no_empty_value, "an object without empty values, for example of a salt"),
+    # Phone numbers hashed with an empty salt could be guessed.
+    "stream_map_config": (_has_no_empty_value, "an object without empty values (an empty salt, for example)"),
     "assume_timezone": (_is_time_zone, "an IANA time zone, for example UTC or Europe/Rome"),
 }

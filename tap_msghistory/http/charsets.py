@@ -10,7 +10,7 @@ _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s"';]+)""", re.IGNORECASE)
 
 
 def charset_of(headers: Mapping[str, str]) -> str | None:
-    """Return the codec of the declared charset; None if none is declared or Python does not know it."""
+    """Return the codec of the declared charset; None if it is missing or not supported by Python."""
     found = _CHARSET.search(headers.get("Content-Type", ""))
     try:
         codec = codecs.lookup(found[1]) if found else None

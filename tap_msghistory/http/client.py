@@ -27,8 +27,8 @@ T = TypeVar("T")
 logger = logging.getLogger("tap-msghistory.client")
 
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
-#: Rate limits may delay a request for this many seconds even if the retry budget is smaller.
-_MAX_PERIOD = 60.0
+#: Seconds for which rate limits may delay a request even if the retry budget is smaller.
+_MIN_THROTTLE_SECONDS = 60.0
 
 
 class Client:
@@ -69,11 +69,11 @@ class Client:
 
     @property
     def max_processes(self) -> int | None:
-        """The number of processes among which the limits can be divided; None: any number."""
+        """Maximum number of processes among which the limits can be divided; None: unlimited."""
         return self._rate_limiter.max_processes
 
     def send(self, request: Request, parse: Callable[[BaseHTTPResponse], T], stats: WindowStats) -> T:
-        """Return what `parse` makes of the successful response.
+        """Return the result of `parse` for the successful response.
 
         Raises `ApiError` if no retry can help, if a budget is spent, or if `stats.cancelled` is set during a
         wait. Raises `AmbiguousOutcomeError` if a request that is not repeatable may have had its effect.
@@ -121,7 +121,7 @@ class Client:
             self.pause(wait, stats)
 
     def now(self) -> datetime:
-        """Return the current time; the server's if this machine's clock is far ahead of it."""
+        """Return the current time, by the server's clock if this machine's clock is far ahead of it."""
         return timestamps.now() - self._clock_ahead
 
     def pause(self, seconds: float, stats: WindowStats) -> None:
@@ -155,11 +155,11 @@ class Client:
             return Retry(f"no complete response from {host} ({names}); check the base URL if this persists")
 
     def _read_headers(self, response: BaseHTTPResponse) -> None:
-        """Take the remaining requests and the server's time from the headers."""
+        """Record the remaining requests and the server's time from the headers."""
         headers, now = response.headers, datetime.now(timezone.utc)
         if (remaining := retries.remaining_requests(headers, now)) is not None:
             self._rate_limiter.note_remaining(*remaining)
-        # A cached response has the time of when it was stored.
+        # A cached response contains the time at which it was generated.
         date = None if headers.get("Age", "0") != "0" else retries.http_date(headers.get("Date", ""))
         if response.status >= HTTPStatus.BAD_REQUEST or date is None:
             return
@@ -190,7 +190,7 @@ class Client:
 
     def _wait_for_rate_limit(self, stats: WindowStats) -> None:
         while wait := self._rate_limiter.reserve():
-            if wait > max(self._max_retry_seconds, _MAX_PERIOD):
+            if wait > max(self._max_retry_seconds, _MIN_THROTTLE_SECONDS):
                 raise ApiError(
                     f"{self._vendor}: the rate limit allows no request for {wait:.0f} s, which exceeds "
                     f"max_retry_seconds ({self._max_retry_seconds:g})"

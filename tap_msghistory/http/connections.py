@@ -24,7 +24,7 @@ from tap_msghistory.errors import ApiError
 
 
 def pool_for(url: str, connections: int) -> urllib3.PoolManager:
-    """Return a pool of at most `connections` connections to the host of `url`; none is opened yet.
+    """Return a pool that keeps up to `connections` connections per host; none is opened yet.
 
     `requests` interprets the environment. Sending through it would double the CPU time of a request, so
     urllib3 is used directly. Raises `ApiError` if no certificates are found, and urllib3's
@@ -52,23 +52,26 @@ def headers(accept: str) -> dict[str, str]:
 
 
 def basic(username: str, password: str) -> str:
-    """Return the value of an `Authorization` header, encoded in UTF-8: not every password is Latin-1."""
+    """Return the value of an `Authorization` header, encoded in UTF-8, as not every password is Latin-1."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _trust() -> dict[str, Any]:
-    """Return urllib3's arguments for trusted certificates. The variables of requests precede OpenSSL's."""
+    """Return urllib3's arguments for trusted certificates.
+
+    The environment variables of `requests` take precedence over OpenSSL's.
+    """
     variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     path = next(filter(None, map(os.environ.get, variables)), DEFAULT_CA_BUNDLE_PATH)
     is_directory = Path(path).is_dir()
     try:
-        # Only checks that they can be loaded. Each connection loads its own: a context shared by threads can
-        # crash (https://github.com/python/cpython/issues/141012).
+        # This only checks that the certificates can be loaded. Each connection loads them again, because a
+        # context shared by threads can crash (https://github.com/python/cpython/issues/141012).
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
             **{"capath" if is_directory else "cafile": path}
         )
     except OSError as error:
         raise ApiError(
-            f"{path} contains no certificates: check {', '.join(variables)} in the environment"
+            f"{path} contains no readable certificates: check {', '.join(variables)} in the environment"
         ) from error
     return {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if is_directory else "ca_certs": path}

@@ -20,7 +20,7 @@ from tap_msghistory.errors import UnexpectedResponseError
 from tap_msghistory.http.charsets import charset_of
 
 REPLACEMENT = "\ufffd"
-#: Deeper values are rejected: encoders and targets are recursive too.
+#: Values nested more deeply are rejected, because encoders and targets are recursive.
 MAX_DEPTH = 100
 _NUL = b"\\u0000"
 #: Number of bytes that can be searched for `_NUL` in the time that one part between backslashes takes.
@@ -62,9 +62,15 @@ def read(response: BaseHTTPResponse, decoder: msgspec.json.Decoder[Any]) -> Any:
         try:
             return decoder.decode(response.data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # half an emoji at the end of an SMS must not affect a thousand other messages
+            pass  # a lone surrogate (an SMS cut within an emoji) must not affect the other rows
     text, _ = _text_of(response)
-    return _convert(_Reader().read(text), decoder.type)
+    try:
+        value = _Reader().read(text)
+    except (RecursionError, _TooDeepError, _TooLongError) as error:
+        raise UnexpectedResponseError(
+            "the body is nested too deeply or contains a number that is too long"
+        ) from error
+    return _convert(value, decoder.type)
 
 
 def read_rows(response: BaseHTTPResponse, decoder: msgspec.json.Decoder[Any], array: str) -> tuple[Any, int]:
@@ -114,7 +120,10 @@ class _Reader:
         self.replaced = 0
 
     def read(self, text: str) -> Any:
-        """Raise `UnexpectedResponseError`, and `_TooDeepError`, `_TooLongError` or `RecursionError`."""
+        """Return the parsed value.
+
+        Raises `UnexpectedResponseError`, `_TooDeepError`, `_TooLongError` or `RecursionError`.
+        """
         try:
             value = json.loads(
                 text, parse_constant=str, parse_float=_finite, parse_int=_integer, strict=False

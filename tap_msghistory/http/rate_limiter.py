@@ -1,4 +1,4 @@
-"""A rate limiter for all requests with one credential, whichever thread sends them."""
+"""A rate limiter for all requests with one credential, shared by all threads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MAX_SPACING = 1.0
 _SPACING_GROWTH = 2.0
 _SPACING_DECAY = 0.85
 _NO_SPACING = 0.001
-_PERIOD = 60.0  # seconds, of a limit per minute
+_MINUTE = 60.0  # seconds
 _MAX_RESET = 3600.0
-#: Requests sent at even intervals arrive at slightly uneven ones.
-_JITTER = 1.02
+#: Requests sent at even intervals arrive at slightly uneven intervals.
+_INTERVAL_MARGIN = 1.02
 
 
 class RateLimiter:
@@ -39,8 +39,8 @@ class RateLimiter:
         """
         self._clock = clock
         self._lock = threading.Lock()
-        limits = [(count, seconds) for count, seconds in ((per_second, 1.0), (per_minute, 60.0)) if count]
-        #: Number of processes among which the limits can be divided; None: any number.
+        limits = [(count, seconds) for count, seconds in ((per_second, 1.0), (per_minute, _MINUTE)) if count]
+        #: Maximum number of processes among which the limits can be divided; None: unlimited.
         self.max_processes = min((max(int(count), 1) for count, _ in limits), default=None)
         if shared_by is None:
             self._limits = [_Limit(count, seconds) for count, seconds in limits]
@@ -48,10 +48,10 @@ class RateLimiter:
             self._limits = [_Limit(1, _interval(count, seconds, shared_by)) for count, seconds in limits]
             for limit in self._limits:
                 limit.count(clock())
-        self._has_period = per_minute is not None
-        self._sent: deque[float] = deque()  # within the period
+        self._has_minute_limit = per_minute is not None
+        self._sent: deque[float] = deque()  # within the last minute
         self._remaining: float | None = None
-        self._period_start = 0.0  # at the latest
+        self._period_start = 0.0  # when `remaining` last rose
         self._resume_at = 0.0
         self._last_sent_at = 0.0
         self._spacing = 0.0
@@ -74,7 +74,7 @@ class RateLimiter:
             if wait == 0.0:
                 self._last_sent_at = now
                 self._sent.append(now)
-                while self._sent[0] <= now - _PERIOD:
+                while self._sent[0] <= now - _MINUTE:
                     self._sent.popleft()
                 for limit in self._limits:
                     limit.count(now)
@@ -94,11 +94,12 @@ class RateLimiter:
             return max(self._resume_at, self._last_sent_at + self._spacing) - now
 
     def note_remaining(self, remaining: float, limit: float, reset: float | None = None) -> None:
-        """Record how many requests remain. If none remain, block requests until the period ends.
+        """Record how many requests remain. If none remain, block requests until the period ends, if known.
 
-        `reset` is the time until then in seconds, if the server returns it. Otherwise the period started no
-        later than this process's oldest request in it, or than the moment at which `remaining` rose
-        by more than half of `limit`. A sliding limit frees its first request at that time too.
+        `reset` is the time until then in seconds, if the server returns it. Otherwise, with a limit per
+        minute, the period is assumed to start with this process's oldest request of the last minute, or when
+        `remaining` last rose by more than half of `limit`, whichever is later. A sliding limit frees its
+        first request at that time too.
         """
         with self._lock:
             now = self._clock()
@@ -109,9 +110,9 @@ class RateLimiter:
                 return
             if reset is not None:
                 self._resume_at = max(self._resume_at, now + min(reset, _MAX_RESET))
-            elif self._has_period:
-                oldest = next((sent_at for sent_at in self._sent if sent_at > now - _PERIOD), now)
-                self._resume_at = max(self._resume_at, max(oldest, self._period_start) + _PERIOD)
+            elif self._has_minute_limit:
+                oldest = next((sent_at for sent_at in self._sent if sent_at > now - _MINUTE), now)
+                self._resume_at = max(self._resume_at, max(oldest, self._period_start) + _MINUTE)
 
     def speed_up(self) -> None:
         """Reduce the spacing after a success."""
@@ -124,21 +125,22 @@ class RateLimiter:
 def _interval(count: float, seconds: float, shared_by: int) -> float:
     """Return the seconds between two requests of one of the processes that share a limit."""
     share = count / shared_by
-    # Whole requests: each process may send one at the start of a period.
-    return seconds / (int(share) or share) * _JITTER
+    # Round down to whole requests: each process may send one at the start of a period.
+    return seconds / (int(share) or share) * _INTERVAL_MARGIN
 
 
 class _Limit:
     """Allows `count` requests within any `seconds` (sliding)."""
 
     def __init__(self, count: float, seconds: float) -> None:
-        # Whole requests: 2.5 per second becomes 2 per second, 0.5 per second becomes 1 per 2 seconds.
+        # Round down to whole requests: 2.5 per second becomes 2 per second. 0.5 per second becomes 1 per 2
+        # seconds.
         self._sent: deque[float] = deque(maxlen=max(int(count), 1))
         self._seconds = seconds / min(count, 1.0)
 
     @property
     def per_second(self) -> float:
-        """The number of requests per second that this allows."""
+        """The number of requests per second that the limit allows."""
         return (self._sent.maxlen or 0) / self._seconds
 
     def wait(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Decides whether a response is a success, worth a retry, or a failure. Pure: the client does the waiting."""
+"""Classifies responses as success, retry or failure. Pure: the client does the waiting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 100
 _MIN_TIMESTAMP = 10.0**9  # seconds
 _MIN_TIMESTAMP_MS = 10.0**12
 _MAX_BACKOFF = 60.0  # seconds
-_JITTER = 1.0  # seconds, added to a wait that the server requests
+_JITTER_SECONDS = 1.0  # seconds, added to a wait that the server requests
 _MAX_RETRY_AFTER = 10.0**9  # seconds; larger values are treated as this
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
@@ -63,7 +63,7 @@ def classify_response(
     now: datetime,
     success: frozenset[int] = frozenset({HTTPStatus.OK}),
 ) -> Success | Retry | Fail:
-    """Decide by the status, the headers and the endpoint's documented errors."""
+    """Classify by status, headers, and the error codes in the body."""
     status = response.status
     if status in success:
         return Success()
@@ -87,8 +87,8 @@ def classify_response(
 def retry_after_seconds(response: BaseHTTPResponse, now: datetime) -> float:
     """Return the wait that a response requests, in seconds: the longest of those given, by default 0.
 
-    A response can request it with the header `Retry-After` (seconds or a date), or with `retryAfter` in the
-    body of a 429 (source: the partner gateway's guide on rate limits).
+    A response can request it with the header `Retry-After` (seconds or a date), or with `retryAfter` in its
+    body (source: the partner gateway's guide on rate limits).
     """
     wait = max(_header_wait(response.headers, now), _body_wait(response.data), 0.0)
     return min(wait, _MAX_RETRY_AFTER) if math.isfinite(wait) else 0.0
@@ -114,7 +114,7 @@ def backoff_delay(attempts: int, retry_after: float, jitter: Jitter = full_jitte
 
     The default jitter is uniform. Without `retry_after`, it is between 0 and min(2**(attempts - 1), 60).
     """
-    longest = _JITTER if retry_after else min(2.0 ** (attempts - 1), _MAX_BACKOFF)
+    longest = _JITTER_SECONDS if retry_after else min(2.0 ** (attempts - 1), _MAX_BACKOFF)
     return retry_after + jitter(longest)
 
 
@@ -124,9 +124,9 @@ def within_retry_budget(attempts: int, elapsed: float, max_seconds: float) -> bo
 
 
 def was_suspended(elapsed: float, accounted: float, max_seconds: float) -> bool:
-    """Return whether the process stood still for longer than the retry budget, for example asleep.
+    """Return whether the process was suspended for longer than the retry budget, for example by sleep.
 
-    `accounted` is the time that is explained, in seconds: all waits, and the timeout of each attempt.
+    `accounted` is the expected maximum, in seconds: all waits, and the timeout of each attempt.
     """
     return elapsed - accounted > max_seconds
 
@@ -153,7 +153,8 @@ def _header_wait(headers: Mapping[str, str], now: datetime) -> float:
     moment = http_date(value)
     if moment is None:
         return 0.0
-    # The clocks of the server and of this machine may differ. The longer wait is right by both.
+    # The clocks of the server and of this machine may differ. The longer wait is long enough by either
+    # clock.
     clocks = (now, http_date(headers.get("Date", "")) or now)
     return max((moment - clock).total_seconds() for clock in clocks)
 

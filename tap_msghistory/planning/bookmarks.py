@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tap_msghistory.timestamps import duration_to_text, from_text, setting_to_duration, to_text
+from tap_msghistory.timestamps import duration_to_text, from_text, parse_duration, to_text
 
 _POSITIONS = ("replication_key_value", "revisited_to")
 
@@ -16,8 +16,8 @@ _POSITIONS = ("replication_key_value", "revisited_to")
 class Bookmark:
     """The progress of a stream: all messages sent up to `read_to` have been read, as of `as_of`.
 
-    `revisited_to` is set only by a run that was stopped during its revisits. It has the send time up to which
-    messages were read again at each age, so that the next run does not repeat these windows.
+    `revisited_to` is set only by a run that was stopped during its revisits. It maps each age to the send
+    time up to which messages were read again, so that the next run does not repeat these windows.
     """
 
     read_to: datetime
@@ -31,9 +31,9 @@ class Bookmark:
 
 
 def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -> Bookmark:
-    """Return the bookmark of a stream's state, which is empty at first.
+    """Return the bookmark stored in a stream's state, or one at `start_date` if the state is empty.
 
-    Raises `ValueError` with a text that says what is wrong.
+    Raises `ValueError` with an explanation.
     """
     if not state:
         return Bookmark(start_date, start_date, read_from=start_date)
@@ -50,8 +50,7 @@ def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -
             read_to=read_to,
             as_of=_moment(state["as_of"]) if "as_of" in state else read_to,
             revisited_to={
-                setting_to_duration(age): _moment(moment)
-                for age, moment in state.get("revisited_to", {}).items()
+                parse_duration(age): _moment(moment) for age, moment in state.get("revisited_to", {}).items()
             },
             read_from=_moment(state["read_from"]) if "read_from" in state else None,
         )

@@ -1,7 +1,7 @@
-"""Estimates what a sync would read, before it does.
+"""Estimates the requests and the duration of a sync in advance.
 
 The number of messages in a range is known only once it has been read. A few windows of the plan are sampled,
-and the rest is assumed to be equally dense.
+and the others are assumed to be equally dense.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tap_msghistory.planning.windows import CAPACITY, Window
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Window
 
 #: Windows that are sampled per stream, with one or two small requests each.
 _SAMPLES = 3
@@ -28,7 +28,7 @@ class RangeEstimate:
 
 @dataclass(frozen=True, slots=True)
 class StreamEstimate:
-    """What a sync would read of one stream."""
+    """Estimated ranges, requests and time of one stream's sync."""
 
     stream: str
     requests_sent: int  #: by the estimate itself
@@ -37,7 +37,7 @@ class StreamEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How fast a stream can be read."""
+    """Factors that limit the reading speed of a stream."""
 
     page_size: int
     concurrency: int
@@ -70,7 +70,7 @@ def estimate_range(
         return RangeEstimate(window, None, None)
     messages = messages_per_second * (window.end - window.start).total_seconds()
     # One request per page, and one per window that finds the row at which the window is full.
-    requests = math.ceil(messages / throughput.page_size + messages / CAPACITY) or 1
+    requests = math.ceil(messages / throughput.page_size + messages / TARGET_WINDOW_ROWS) or 1
     limit = throughput.requests_per_second
     at_limit = requests / limit if limit else 0.0
     at_latency = requests * throughput.seconds_per_request / throughput.concurrency

@@ -1,15 +1,16 @@
 """Plans a run: the ranges of send time to read, in order.
 
-Let `B` be the bookmark (send time has been read up to it), `A` the time as of which that was done, and `N`
-the time as of which this run reads. A run reads
+Let `B` be the send time up to which messages have been read, and `A` and `N` the latest send times that the
+previous run and this run can read. A run reads
 
 - new messages: `(B, N]`;
-- for each age `d` of `revisit_after`, the messages that have reached that age since: `(A - d, N - d]`;
+- for each age `d` of `revisit_after`, the messages that have reached that age since the previous run:
+  `(A - d, N - d]`;
 - with a `lookback`, also `(B - lookback, B]`.
 
-From run to run the ranges of an age join without a gap, so each message is read when it is new and exactly
-once more at each age, whatever the rhythm of the runs. Ranges that touch or overlap are read as one. Windows
-are ordered oldest first, and each is half-open, `(start, end]`.
+The ranges of an age adjoin from run to run, so each message is read when it is new and at least once after it
+reaches each age, however often runs happen. Adjacent or overlapping ranges are read as one, so one read can
+cover several ages. Windows are ordered oldest first, and each is half-open, `(start, end]`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def plan(
 ) -> list[Window]:
     """Return the windows to read as of `until`, oldest first and without overlaps.
 
-    With `new_until`, new messages sent after it are left to a later run.
+    With `new_until`, new messages sent after it are read by a later run.
     """
     start_date = schedule.start_date
     read_to = max(bookmark.read_to, start_date)

@@ -12,8 +12,8 @@ from tap_msghistory.timestamps import MILLISECOND, floor, to_text
 
 #: Maximum length of a window. edna rejects ranges of more than 366 days, and requests widen the bounds.
 MAX_SPAN = timedelta(days=365)
-#: Approximate number of messages that a window may have.
-CAPACITY = 10_000
+#: Approximate maximum number of messages per window.
+TARGET_WINDOW_ROWS = 10_000
 _SPLITS_PER_PART = 4
 _MAX_PARTS = 12
 
@@ -49,7 +49,7 @@ class Window:
     end: datetime
     reason: Reason
     size: Size = Size.UNKNOWN
-    rows: int | None = None  #: the number of rows that the server counted in it; None: unknown
+    expected_rows: int | None = None  #: number of rows according to a probe; None: unknown
 
     @property
     def splittable(self) -> bool:
@@ -71,7 +71,7 @@ class Window:
         step = (self.end - self.start) / count
         bounds = [*(floor(self.start + step * number) for number in range(count)), self.end]
         return [
-            replace(self, start=start, end=end, size=Size.UNKNOWN, rows=None)
+            replace(self, start=start, end=end, size=Size.UNKNOWN, expected_rows=None)
             for start, end in pairwise(bounds)
         ]
 
@@ -79,8 +79,8 @@ class Window:
         """Return whether a split at the send time of a row leaves a part on both sides of that row."""
         return self.start < _split_time(at, order) < self.end
 
-    def parts_in_advance(self, at: datetime, order: Order) -> int:
-        """Return the number of parts into which to split a window whose part from `at` on is full.
+    def presplit_count(self, at: datetime, order: Order) -> int:
+        """Return the number of equal parts into which to split in advance; 0 or 1: split at `at` instead.
 
         Newest-first probes split from the end. Splitting a long window in advance makes its oldest part
         readable early.
@@ -91,30 +91,32 @@ class Window:
         return min((self.end - self.start) // full, _MAX_PARTS)
 
     def first_part(self, at: datetime, order: Order) -> Window:
-        """Return the part of a split at the send time of a row that the server lists first."""
+        """Return the part of a split at `at` whose rows the server lists first."""
         middle = _split_time(at, order)
         if order is Order.OLDEST_FIRST:
-            return replace(self, end=middle, rows=None)
-        return replace(self, start=middle, rows=None)
+            return replace(self, end=middle, expected_rows=None)
+        return replace(self, start=middle, expected_rows=None)
 
     def split(self, at: datetime, order: Order, row: int) -> list[Window]:
         """Split at the send time of the row at which the window is full; `separates` must be true.
 
-        The part that fits is on the side of the row that the server lists first. It has the rows before it
-        and, newest first, also the row itself, because requests start a millisecond early.
+        The part that fits contains the rows that the server lists before that row and, newest first, also
+        the row itself, because requests start a millisecond early. Newest first, a long window is split into
+        equal parts instead.
         """
         middle = _split_time(at, order)
-        older, newer = replace(self, end=middle, rows=None), replace(self, start=middle, rows=None)
+        older = replace(self, end=middle, expected_rows=None)
+        newer = replace(self, start=middle, expected_rows=None)
         if order is Order.OLDEST_FIRST:
-            return [replace(older, size=Size.FITS, rows=row), replace(newer, size=Size.LARGE)]
-        count = self.parts_in_advance(at, order)
+            return [replace(older, size=Size.FITS, expected_rows=row), replace(newer, size=Size.LARGE)]
+        count = self.presplit_count(at, order)
         if count > 1:
             return self.parts(count)
-        return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, rows=row + 1)]
+        return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, expected_rows=row + 1)]
 
 
 def joined(windows: Iterable[Window]) -> list[Window]:
-    """Return ordered windows with adjacent ones joined if they are read for the same reason."""
+    """Join adjacent windows that are read for the same reason; `windows` are in order."""
     ranges: list[Window] = []
     for window in windows:
         if ranges and ranges[-1].end == window.start and ranges[-1].reason is window.reason:
@@ -125,5 +127,5 @@ def joined(windows: Iterable[Window]) -> list[Window]:
 
 
 def _split_time(at: datetime, order: Order) -> datetime:
-    # Many rows may share the millisecond. Oldest first, they follow the split.
+    # Many rows may share the millisecond. With oldest-first order, the split precedes all of them.
     return at - MILLISECOND if order is Order.OLDEST_FIRST else at + MILLISECOND

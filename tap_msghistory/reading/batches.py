@@ -14,7 +14,7 @@ from tap_msghistory.reading.records import Rejected
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.timestamps import MILLISECOND, to_text
 
-#: Timestamps in a response may be truncated to seconds, and a vendor may select by a time near the send time.
+#: Timestamps in a response may be truncated to seconds, and a vendor may filter by a time near the send time.
 BOUNDARY_SLACK = timedelta(minutes=2)
 #: Send times further than this outside the requested window are counted and reported.
 _FAR = timedelta(days=2)
@@ -25,8 +25,8 @@ class Boundary:
     """The messages that the next window may return again."""
 
     fingerprints: Collection[int] = ()
-    #: Whether they include only messages sent near the end of the window.
-    is_sharp: bool = True
+    #: Whether all records among them were sent near the end of the window.
+    only_near_end: bool = True
 
 
 @dataclass(slots=True)
@@ -68,10 +68,10 @@ class WindowContents:
 
 
 def boundary_start(window: Window, first_and_last: Sequence[str]) -> str:
-    """Return the send time from which on the next window may return messages again.
+    """Return the earliest send time whose messages the next window may return again.
 
-    Empty if it may return any of them: a vendor whose rows exceed the requested bounds selects by another
-    time or less precisely, for example by whole days.
+    Empty if it may return any message: a vendor that returns rows outside the requested bounds filters by
+    another time or more coarsely, for example by whole days.
     """
     if first_and_last and (
         first_and_last[0] < to_text(window.start - MILLISECOND) or first_and_last[-1] > to_text(window.end)
@@ -81,6 +81,6 @@ def boundary_start(window: Window, first_and_last: Sequence[str]) -> str:
 
 
 def count_outside(times: Sequence[str], window: Window) -> int:
-    """Count the send times, which are in order, that lie far outside the window."""
+    """Count the ordered send times that lie far outside the window."""
     before = bisect_left(times, to_text(window.start - _FAR))
     return before + len(times) - bisect_right(times, to_text(window.end + _FAR))

@@ -9,16 +9,16 @@ from tap_msghistory.reading.batches import BOUNDARY_SLACK, Batch, Boundary
 from tap_msghistory.reading.layout import Layout
 from tap_msghistory.timestamps import to_text
 
-#: Shared keys that are remembered for the rest of a run.
+#: Maximum number of shared keys remembered for the rest of a run.
 _MAX_SHARED_KEYS = 100_000
 
 
 class BoundaryDeduplicator:
-    """Removes messages that the previous window already had.
+    """Removes messages that the previous window already contained.
 
-    Windows share an instant, and vendors may select less precisely than to the millisecond. If senders choose
-    identifiers, it also rejects every message whose key another message had first: keys are compared with
-    those of the previous window, and with all keys found to be shared.
+    Adjacent windows share an instant, and vendors may filter more coarsely than by millisecond. If senders
+    choose identifiers, a message is also rejected if a message of the previous window had its key, or if its
+    key is known to be shared (at most `_MAX_SHARED_KEYS` keys are remembered).
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -30,7 +30,7 @@ class BoundaryDeduplicator:
         self._key_indexes = [message.index(name) for name in layout.identity.key]
 
     def deduplicate(self, batch: Batch) -> None:
-        """Remove from a batch the messages that the previous window had."""
+        """Remove the messages that the previous window contained, and reject shared keys."""
         if self._previous.fingerprints:
             self._remove_known(batch)
         if self._layout.identity.keys_may_be_shared:
@@ -41,7 +41,7 @@ class BoundaryDeduplicator:
     def _remove_known(self, batch: Batch) -> None:
         known, records, layout = self._previous.fingerprints, batch.records, self._layout
         near = len(records)
-        if self._previous.is_sharp:
+        if self._previous.only_near_end:
             near = bisect_right(records, to_text(batch.window.start + BOUNDARY_SLACK), key=layout.sent_at)
         new = [record for record in records[:near] if layout.fingerprint(record) not in known]
         if len(new) < near:

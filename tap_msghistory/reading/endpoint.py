@@ -21,7 +21,7 @@ class HistoryEndpoint(Protocol):
         """Return the request for a page; `start` counts rows or pages, depending on the endpoint."""
 
     def probe_request(self, window: Window, index: int) -> Request:
-        """Return a request for very few rows, the first of which is near row `index` of the window."""
+        """Return a request for very few rows, the first of which is close to row `index` of the window."""
 
     def newest_request(self, window: Window, limit: int) -> Request:
         """Return a request for the newest rows of a window, or for any rows if the endpoint cannot sort."""
@@ -30,7 +30,7 @@ class HistoryEndpoint(Protocol):
         """Return the msgspec type of a response body with rows of `row_type`."""
 
     def rows(self, content: Any) -> list[Any]:
-        """Return the rows of a decoded body. Raises `UnexpectedResponseError` if it has none."""
+        """Return the rows of a decoded body. Raises `UnexpectedResponseError` if it has no list of rows."""
 
     def has_next(self, content: Any) -> bool | None:
-        """Return whether a decoded body announces more rows; None if it does not say."""
+        """Return whether a decoded body indicates more rows; None: unknown."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tap_msghistory.reading.records import EXTRA_FIELDS, Rejected, record_type
-from tap_msghistory.reading.spool import Message
+from tap_msghistory.reading.spool import SpooledRecord
 
 SHARED_KEY = "another message has the same identifier"
 
@@ -19,10 +19,10 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The properties that tell records apart.
+    """The properties that distinguish records.
 
     `key` is the primary key in a warehouse. If senders choose identifiers, different messages may share a
-    key; `message` has the properties that also distinguish those.
+    key; `message` contains the properties that also distinguish those.
     """
 
     key: tuple[str, ...]
@@ -41,58 +41,59 @@ class Layout:
         self.schema = schema
         self.identity = identity
         self.sent_at: Callable[[Any], str] = attrgetter(replication_key)
-        self.identity_of: Callable[[Any], Any] = attrgetter(*identity.message)
+        self.record_identity: Callable[[Any], Any] = attrgetter(*identity.message)
         self.key_of: Callable[[Any], Any] = attrgetter(*identity.key)
         self._rest = [name for name in identity.message if name != "messageId"]
         self._decode = msgspec.json.Decoder(record_type(schema, extra_fields=dict[str, Any] | None)).decode
 
-    def item_identity(self, item: Any) -> Any:
+    def identity_of(self, item: Any) -> Any:
         """Return the identity of a record or of a rejected row."""
-        return encode(item.row) if type(item) is Rejected else self.identity_of(item)
+        return encode(item.row) if type(item) is Rejected else self.record_identity(item)
 
     def fingerprint(self, item: Any) -> int:
         """Return a hash of the identity of a record or a rejected row.
 
-        Hashes of encoded identities are 64 bits of a keyed hash. Those of integers collide easily: -1 and -2.
+        Identities are encoded first because Python hashes bytes with a keyed 64-bit hash, whereas hashes of
+        integers collide: hash(-1) == hash(-2).
         """
         if type(item) is Rejected:
             return hash(encode(item.row) if item.identity is None else encode(item.identity))
-        return hash(encode(self.identity_of(item)))
+        return hash(encode(self.record_identity(item)))
 
-    def order(self, record: Any) -> tuple[Any, ...]:
+    def sort_key(self, record: Any) -> tuple[Any, ...]:
         """Return the sort key of a record: send time, identifier, and the rest of the identity."""
         return (self.sent_at(record), record.messageId, self._rest_of(record))
 
-    def message(self, record: Any) -> Message:
+    def to_spooled(self, record: Any) -> SpooledRecord:
         """Return a record in the form that a spool stores."""
-        sent_at, id_, rest = self.order(record)
-        return Message(sent_at, id_, rest, encode(self.key_of(record)), encode(record))
+        sent_at, id_, rest = self.sort_key(record)
+        return SpooledRecord(sent_at, id_, rest, encode(self.key_of(record)), encode(record))
 
-    def record(self, message: Message) -> Any:
-        """Return the record of a message in a spool."""
-        return self._decode(message.record)
+    def from_spooled(self, spooled: SpooledRecord) -> Any:
+        """Decode a record that was stored in a spool."""
+        return self._decode(spooled.record)
 
     def reject_shared_key(self, record: Any) -> Rejected:
-        """Return a record as rejected because another message has its key."""
+        """Reject a record because another message has its key."""
         row = {name: value for name, value in msgspec.structs.asdict(record).items() if value is not None}
         row |= row.pop(EXTRA_FIELDS, {})
-        return Rejected(row, SHARED_KEY, self.identity_of(record))
+        return Rejected(row, SHARED_KEY, self.record_identity(record))
 
     def _rest_of(self, record: Any) -> str:
         return "\n".join(getattr(record, name) or "" for name in self._rest)
 
 
 class Identities(Sequence[Any]):
-    """The identities of a page's rows, computed on access because few are needed."""
+    """The identities of a page's rows. They are computed on access, because few are used."""
 
     def __init__(self, items: Sequence[Any], layout: Layout) -> None:
         self._items = items
-        self._identity = layout.item_identity
+        self._identity = layout.identity_of
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self._items)
 
-    def __getitem__(self, place: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         """Return the identity of one row."""
-        return self._identity(self._items[place])
+        return self._identity(self._items[index])

@@ -22,7 +22,8 @@ from tap_msghistory.http.json_bodies import Unreadable
 from tap_msghistory.reading.endpoint import HistoryEndpoint
 from tap_msghistory.reading.records import RecordNormalizer, Rejected, record_type
 
-_NOTHING: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
+#: A type that matches no value.
+_NEVER: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Page:
     """A page of rows in the server's order."""
 
     items: list[Any] = field(default_factory=list)  #: a record (a Struct) or a `Rejected` for each row
-    has_next: bool | None = None  #: whether the server announces more rows; None: it does not say
+    has_next: bool | None = None  #: whether the server indicates more rows; None: unknown
     size: int = 0  #: bytes of the body
     replaced: int = 0  #: characters replaced by U+FFFD
 
@@ -55,9 +56,9 @@ class PageDecoder:
         times = [name for name, field_ in schema["properties"].items() if field_.get("format") == "date-time"]
         self._times = {name: attrgetter(name) for name in times}
         self._key = [attrgetter(name) for name in normalizer.primary_keys]
-        # A row with a field named extraFields must not match: the schema does not know that field of the
-        # vendor.
-        self._record = record_type(schema, extra_fields=_NOTHING)
+        # A row with a field named extraFields must not match, because that vendor field is not the schema's
+        # column.
+        self._record = record_type(schema, extra_fields=_NEVER)
         self._exact = msgspec.json.Decoder(endpoint.response_type(self._record))
         self._any = msgspec.json.Decoder(endpoint.response_type(Any))
 
@@ -81,7 +82,7 @@ class PageDecoder:
             missing = times.count(None)
             if missing and (name == self._normalizer.replication_key or missing != texts.count(None)):
                 raise _MismatchError
-            deque(map(setattr, rows, repeat(name), times), maxlen=0)  # a loop would take twice as long
+            deque(map(setattr, rows, repeat(name), times), maxlen=0)  # twice as fast as a loop
         for value_of in self._key:
             if _has_blank([*map(value_of, rows)]):
                 raise _MismatchError

@@ -36,7 +36,8 @@ class ReadCallbacks:
 
     #: Returns the statistics object of a new window, given its cancellation event.
     new_stats: Callable[[threading.Event], WindowStats] = WindowStats
-    idle: Callable[[], None] = _do_nothing  #: called about once per second while no window is complete
+    #: Called about once per second while the next window is incomplete.
+    idle: Callable[[], None] = _do_nothing
 
 
 def read_in_order(
@@ -45,9 +46,9 @@ def read_in_order(
     """Yield the contents of the windows in their order, reading up to `workers` windows at once.
 
     Complete windows that wait for their turn count among the `workers`, and so does the window that the
-    caller is processing. Memory is therefore bounded by them and not by the history. A window that turns out
-    too full is replaced by its parts. Raises the first error of `read`, after all windows that were completed
-    before it have been yielded, and errors of `callbacks.idle`.
+    caller is processing. Memory use therefore depends on `workers`, not on the length of the history. A
+    window with too many rows is replaced with its parts. Raises the first error of `read` after yielding the
+    complete windows that precede the first incomplete one, and errors of `callbacks.idle`.
     """
     scheduler = _WindowScheduler(windows, read, workers, callbacks)
     # Daemon threads: a hanging request must not keep a stopped process alive.
@@ -63,7 +64,7 @@ def read_in_order(
 
 class _State(Enum):
     WAITING = auto()
-    SIZING = auto()  #: being read, and may still turn out too full
+    SIZING = auto()  #: being read, and may still be split
     READING = auto()
     DONE = auto()
     HANDED_OVER = auto()
@@ -124,7 +125,7 @@ class _WindowScheduler:
                 self._finish(slot, contents)
 
     def close(self) -> None:
-        """Stop the workers: none takes another window, and waits within a request end early."""
+        """Stop the workers. They start no further windows, and waits between attempts end early."""
         with self._changed:
             self._cancelled.set()
             self._changed.notify_all()
@@ -149,8 +150,8 @@ class _WindowScheduler:
         """Return the next window to read.
 
         Never start a window after one that is still being sized: it may be split into many parts, which come
-        first, while later windows would occupy memory. This also means that the first request of a run, which
-        may reveal that a key is wrong, is sent alone.
+        first, while later windows would occupy memory. This also means that the first request of a run is
+        sent alone, so a wrong key causes only one error.
         """
         for _, slot in zip(range(self._workers), self._slots, strict=False):
             if slot.state is _State.WAITING:
@@ -170,7 +171,7 @@ class _WindowScheduler:
             self._changed.notify_all()
 
     def _replace(self, slot: _Slot, parts: list[Window]) -> None:
-        """Replace a window by its parts. The statistics so far count for the first part."""
+        """Replace a window with its parts. The first part inherits its statistics."""
         with self._changed:
             position = self._slots.index(slot)
             del self._slots[position]

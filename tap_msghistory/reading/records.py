@@ -1,7 +1,7 @@
 """Normalizes rows: one canonical record per message, whatever field names and types the vendor returns.
 
-`schemas/*.json` defines a record. In a property, `x-aliases` lists the other names under which the vendors'
-documentation shows it, `x-joined` marks a string that may also be returned as a list of strings, and
+`schemas/*.json` defines a record. In a property, `x-aliases` lists its other names in the vendors'
+documentation, `x-joined` marks a string that may also be returned as a list of strings, and
 `x-identifier` an identifier, which may be returned as digits or as a number.
 """
 
@@ -34,7 +34,7 @@ NoneType = type(None)  # mypy does not know types.NoneType of Python 3.10
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message that does not fit into a record, unchanged."""
+    """An invalid message: the vendor's row, or the normalized record if its key is shared, and the reason."""
 
     row: Row
     reason: str
@@ -43,11 +43,11 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class _RowConversion:
     """The conversion of rows that have the same keys and types of values.
 
-    It is determined once and used for thousands of rows. Looking at each value of each row would be most of
-    a sync's work. Each entry holds a row's key and the name of the property.
+    It is determined once and reused for thousands of rows. Inspecting every value would take most of a sync's
+    CPU time. Each entry holds a row's key and the name of the property.
     """
 
     copied: tuple[tuple[str, str], ...]
@@ -96,20 +96,20 @@ class RecordNormalizer:
         self._id_fallback = id_fallback
         self._defaults = dict(defaults or {})
         self.timestamps = TimestampNormalizer(assume_timezone)
-        self._layout = lru_cache(maxsize=4096)(self._get_layout)
+        self._conversion_for = lru_cache(maxsize=4096)(self._determine_conversion)
 
     def __call__(self, row: Row) -> Record | Rejected:
         """Normalize one row.
 
-        An unknown field is kept in `extraFields`. So is a known field of an unexpected type; its property is
-        null.
+        Unknown fields are kept in `extraFields`, and so are known fields of an unexpected type, whose
+        properties are null.
         """
-        layout = self._layout(tuple(row), tuple(map(type, row.values())))
+        conversion = self._conversion_for(tuple(row), tuple(map(type, row.values())))
         record: Record = self._empty.copy()
-        for key, name in layout.copied:
+        for key, name in conversion.copied:
             record[name] = row[key]
-        extra = {key: row[key] for key in layout.extra} if layout.extra else {}
-        for key, name, convert in layout.converted:
+        extra = {key: row[key] for key in conversion.extra} if conversion.extra else {}
+        for key, name, convert in conversion.converted:
             record[name] = converted = convert(row[key])
             if converted is None:
                 extra[key] = row[key]
@@ -125,7 +125,7 @@ class RecordNormalizer:
                 return Rejected(row, f"no readable {name}")
         return record
 
-    def _get_layout(self, keys: tuple[str, ...], types: tuple[type, ...]) -> _Layout:
+    def _determine_conversion(self, keys: tuple[str, ...], types: tuple[type, ...]) -> _RowConversion:
         chosen: dict[str, tuple[bool, int, str]] = {}
         for key, type_ in zip(keys, types, strict=True):
             # The vendors' documentation mixes cases (tenantId, TenantId). A value takes precedence over null,
@@ -140,21 +140,21 @@ class RecordNormalizer:
             if type_ is NoneType and self._property_of(key)[1] is not None:
                 continue  # the property is already null
             property_ = names.get(key)
-            convert = self._conversion(property_, type_) if property_ else None
+            convert = self._value_conversion(property_, type_) if property_ else None
             if property_ is None or convert is None:
                 extra.append(key)
             elif convert is _unchanged:
                 copied.append((key, property_))
             else:
                 converted.append((key, property_, convert))
-        return _Layout(tuple(copied), tuple(converted), tuple(extra))
+        return _RowConversion(tuple(copied), tuple(converted), tuple(extra))
 
     def _property_of(self, key: str) -> tuple[int, str | None]:
         """Return a key's rank among the aliases of a property, and the property's name."""
         return self._aliases.get(key) or self._aliases.get(key.lower()) or (0, None)
 
-    def _conversion(self, name: str, type_: type) -> Convert | None:
-        """Return the conversion of a value of `type_` to the property `name`; None if there is no such."""
+    def _value_conversion(self, name: str, type_: type) -> Convert | None:
+        """Return the conversion of values of `type_` for a property; None if the type is unexpected."""
         declaration = self._declared[name]
         if declaration.get("format") == "date-time":
             return self.timestamps if type_ is str else None
@@ -173,7 +173,7 @@ class RecordNormalizer:
 
 
 def _aliases(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
-    """Return for every alias, and its lower case, a rank (lowest first) and the property's name."""
+    """Map every alias, and its lower case, to a rank (lowest first) and the property's name."""
     exact = {
         alias: (rank, name)
         for name, declaration in declared.items()
@@ -205,5 +205,6 @@ def _id_of_text(value: str) -> int | None:
     return _int64(int(value)) if value.isascii() and value.isdecimal() and len(value) < 20 else None  # noqa: PLR2004
 
 
-#: An identifier may be returned as digits or as a number. Without it, messages could not be told apart.
+#: An identifier may be returned as digits or as a number. Rejecting either would leave messages without an
+#: identifier.
 _ID_CONVERSIONS: dict[tuple[str, type], Convert] = {("string", int): str, ("integer", str): _id_of_text}

@@ -1,4 +1,4 @@
-"""Small requests that reveal something about a window without reading it."""
+"""Checks, samples and estimates windows with a few small requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_msghistory.reading.series import PROBED_ROW, Series
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.timestamps import MILLISECOND, from_text
 
-#: Rows of the page that checks credentials.
+#: Rows of a sample page.
 _SAMPLE_ROWS = 10
 
 
@@ -21,7 +21,7 @@ class Sampler(Protocol):
     """Inspects a message history with small requests. All methods raise `ApiError`."""
 
     def check(self, window: Window) -> str:
-        """Send one small request, and return its result in a few words."""
+        """Send one small request, and summarize the result."""
 
     def sample(self, window: Window) -> list[Any]:
         """Return a few records of a window."""
@@ -57,7 +57,7 @@ class PageSampler:
         return self._series.send(self._endpoint.page_request(window, 0, self._rows), WindowStats()).records
 
     def estimate(self, window: Window, stats: WindowStats) -> float:
-        """Estimate the number of messages in a window from the send time of a row; one or two requests."""
+        """Estimate the number of messages from the send time of a row. Sends one or two requests."""
         for index in (PROBED_ROW, PROBED_ROW // 10):
             page = self._series.send(self._endpoint.probe_request(window, index), stats)
             if times := [*map(self._series.layout.sent_at, page.records)]:
@@ -78,7 +78,7 @@ class PageSampler:
                 WindowStats(),
             )
         except ApiError as error:
-            if error.is_refusal:
+            if error.is_range_refused:
                 return False
             raise
         return True

@@ -1,4 +1,4 @@
-"""One series of messages: how to request its pages, and the server's limits."""
+"""One series of messages: its endpoint, client and decoder, and the server's limits."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from tap_msghistory.http.client import Client
 from tap_msghistory.http.request import Request
-from tap_msghistory.planning.windows import CAPACITY, Order
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Order
 from tap_msghistory.reading.endpoint import HistoryEndpoint
 from tap_msghistory.reading.layout import Layout
 from tap_msghistory.reading.page_decoder import Page, PageDecoder
 from tap_msghistory.stats import WindowStats
 
-#: A probe requests a row slightly below the capacity: pages overlap and bounds are shared.
+#: Probe slightly below the target or limit, because overlapping pages and shared bounds add rows.
 _PROBE_MARGIN = 100
-PROBED_ROW = CAPACITY - _PROBE_MARGIN
+PROBED_ROW = TARGET_WINDOW_ROWS - _PROBE_MARGIN
 #: Bytes per page. If messages are large, a page has fewer rows.
 _PAGE_BYTES = 4_000_000
 _MIN_PAGE_ROWS = 10
@@ -25,14 +25,14 @@ _MAX_ROW_BYTES = 250_000
 
 @dataclass(slots=True)
 class ServerLimits:
-    """The limits that responses have revealed so far."""
+    """The server's limits and row sizes, as observed in responses."""
 
-    capacity: int | None = None  #: the maximum number of rows that any query returns; None: no limit is known
-    reached_rows: int = 0  #: a number of rows that a query is known to return
-    selects_precisely: bool = True  #: False: the vendor returned rows that a split should have separated
+    max_rows_per_query: int | None = None  #: the known limit of rows per query; None: no limit is known
+    reached_rows: int = 0  #: the largest number of rows that a query is known to return
+    filters_precisely: bool = True  #: False: the vendor returned rows that a split should have separated
     order: Order | None = None
-    row_bytes: float = 0.0  #: of the last page, on average
-    largest_row: float = 0.0  #: bytes, on average of a page
+    row_bytes: float = 0.0  #: average size of the last page's rows
+    largest_row: float = 0.0  #: largest average size of a page's rows, in bytes
     largest_page: int = 0  #: bytes
     inseparable_rows: int = 0  #: the largest number of rows that no split separated
 
@@ -40,9 +40,9 @@ class ServerLimits:
     def probed_row(self) -> int:
         """The row at which a window is full."""
         row = max(PROBED_ROW, 2 * self.inseparable_rows)
-        if self.capacity is None:
+        if self.max_rows_per_query is None:
             return row
-        return max(min(row, self.capacity - _PROBE_MARGIN), self.capacity // 2, 1)
+        return max(min(row, self.max_rows_per_query - _PROBE_MARGIN), self.max_rows_per_query // 2, 1)
 
     def note_page(self, page: Page) -> None:
         """Record the size of a page's rows."""
@@ -55,7 +55,7 @@ class ServerLimits:
         """Return whether a limit of bytes may have cut off the row after the end of a page.
 
         The server is known to return pages as large as the largest so far. A window whose only page has rows
-        of usual size is not doubted, as this would cost a request per window.
+        of usual size is assumed to be complete, because checking it would cost a request per window.
         """
         if is_only_page:
             return page.size > _LARGE_ROW * max(len(page.items), 1)

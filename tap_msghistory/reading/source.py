@@ -1,4 +1,4 @@
-"""A message history: windows in, each message once and in send order out."""
+"""A message history, which reads windows and yields each message once, in send order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tap_msghistory.reading.window_reader import WindowReader
 
 
 class HistorySource(abc.ABC):
-    """The messages of one stream in one account. A subclass declares a stream, under the SDK's names."""
+    """The messages of one stream in one account. Subclasses declare streams with the SDK's attributes."""
 
     name: ClassVar[str]
     schema: ClassVar[dict[str, Any]]
@@ -43,7 +43,7 @@ class HistorySource(abc.ABC):
     id_fallback: ClassVar[str | None] = None
     #: The maximum length of a window.
     max_span: ClassVar[timedelta] = MAX_SPAN
-    #: The number of processes that may read at once; None: any number.
+    #: Maximum number of processes that may read at once; None: unlimited.
     max_processes: ClassVar[int | None] = None
 
     def __init__(self, account: Account) -> None:
@@ -58,7 +58,7 @@ class HistorySource(abc.ABC):
     @property
     @abc.abstractmethod
     def sampler(self) -> Sampler:
-        """Small requests that reveal something about a window."""
+        """Checks, samples and estimates of windows with a few small requests."""
 
     @property
     def client(self) -> Client:
@@ -100,7 +100,7 @@ class HistorySource(abc.ABC):
         *,
         shares_start_boundary: bool = False,
     ) -> Iterator[Batch]:
-        """Yield the messages of the windows, each once. Windows are in order and do not overlap.
+        """Yield the messages of ordered windows that do not overlap, each message once.
 
         With `shares_start_boundary`, another reader reads up to the start of the first window, and emits the
         messages of the instant that both share. Raises `TapError`.

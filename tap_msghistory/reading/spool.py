@@ -1,7 +1,7 @@
 """Sorts any number of messages on disk with constant memory.
 
-The private temporary database of SQLite is a file that only this user can read. It is unlinked when it is
-created, so nothing remains of it however the process ends.
+The temporary SQLite database is a file that only this user can read. It is unlinked when it is created, so
+nothing remains of it, however the process ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DELETE FROM messages WHERE rowid NOT IN (SELECT max(rowid) FROM messages GROUP B
 """
 
 
-class Message(NamedTuple):
+class SpooledRecord(NamedTuple):
     """A record with its sort key and its identity."""
 
     sent_at: str
@@ -53,8 +53,8 @@ class Spool:
         with _disk_errors():
             self._database.executescript(_SET_UP)
 
-    def add(self, messages: Iterable[Message]) -> None:
-        """Store messages; of several versions of one message, the last is kept."""
+    def add(self, messages: Iterable[SpooledRecord]) -> None:
+        """Store messages. If a message is stored several times, `finish` keeps the last version."""
         with _disk_errors():
             self._database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", messages)
 
@@ -68,11 +68,12 @@ class Spool:
         with _disk_errors():
             self._database.execute(_DROP_OLDER_VERSIONS)
 
-    def messages(self) -> Iterator[Message]:
+    def messages(self) -> Iterator[SpooledRecord]:
         """Yield the messages by send time, then identifier."""
         with _disk_errors():
             yield from map(
-                Message._make, self._database.execute("SELECT * FROM messages ORDER BY sent_at, id, rest")
+                SpooledRecord._make,
+                self._database.execute("SELECT * FROM messages ORDER BY sent_at, id, rest"),
             )
 
     def shared_keys(self) -> set[bytes]:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _BATCH_ROWS = 500
 _BATCH_BYTES = 2_000_000
-#: Keys of a window that the next window is compared with.
+#: Maximum number of keys of a window that are compared with the next window.
 _MAX_KEYS = 100_000
 
 _decode = msgspec.json.Decoder().decode
@@ -34,12 +34,12 @@ class SpooledRows:
     def add(self, items: Iterable[Any]) -> None:
         """Store records and rejected rows."""
         items = [*items]
-        self._spool.add(self._layout.message(item) for item in items if type(item) is not Rejected)
+        self._spool.add(self._layout.to_spooled(item) for item in items if type(item) is not Rejected)
         self._spool.reject((encode(item.row), item.reason) for item in items if type(item) is Rejected)
 
     def items(self) -> Iterator[Any]:
         """Yield all records, then all rejected rows."""
-        yield from map(self._layout.record, self._spool.messages())
+        yield from map(self._layout.from_spooled, self._spool.messages())
         for row, reason in self._spool.rejected():
             yield Rejected(_decode(row), reason)
 
@@ -52,7 +52,7 @@ class SpooledRows:
         self._spool.finish()
 
     def batches(self, window: Window, stats: WindowStats) -> Iterator[Batch]:
-        """Yield everything in send order, a few hundred rows at a time, and free the disk space.
+        """Yield the rejected rows, then the records in send order, in small batches. Frees the disk space.
 
         Call `finish` first.
         """
@@ -70,7 +70,7 @@ class SpooledRows:
             for messages in _parts(spool.messages(), lambda message: len(message.record)):
                 batch = Batch(window, stats, ends_window=False)
                 for message in messages:
-                    record = layout.record(message)
+                    record = layout.from_spooled(message)
                     if message.sent_at >= overlap_start:
                         fingerprints.add(layout.fingerprint(record))
                     if message.key in assigned:
@@ -86,7 +86,7 @@ class SpooledRows:
                 stats.outside += count_outside([message.sent_at for message in messages], window)
                 yield batch
             yield Batch(
-                window, stats, keys=keys, boundary=Boundary(fingerprints, is_sharp=overlap_start != "")
+                window, stats, keys=keys, boundary=Boundary(fingerprints, only_near_end=overlap_start != "")
             )
         finally:
             spool.close()

@@ -2,7 +2,7 @@
 
 A timestamp is split into three parts with few different values each: the hour; the minute and second; the
 milliseconds and offset. In the formats that the vendors use, each part is parsed once and then looked up.
-Parsing and formatting every timestamp would be a third of a sync's work.
+Parsing and formatting every timestamp would take a third of a sync's CPU time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tap_msghistory.timestamps import to_text
 
 logger = logging.getLogger("tap-msghistory.records")
 
-#: The three parts of a timestamp. Only offsets of whole hours: others change the minutes too.
+#: The three parts of a timestamp. Only offsets of whole hours match, as others change the minutes.
 _PARTS = re.compile(
     r"(?P<hour>\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3])):[0-5]\d:[0-5]\d"
     r"(?P<rest>(?:\.\d{3})?(?:Z|(?P<offset>[+-]\d\d):?00))",
@@ -30,7 +30,7 @@ _EXTENDED = re.compile(
     re.ASCII,
 )
 _MINUTES = {text: text for text in (f":{second // 60:02}:{second % 60:02}" for second in range(3600))}
-#: Maximum number of remembered values per part. A year has fewer hours.
+#: Maximum number of remembered values per part, more than the hours of a year.
 _MAX_REMEMBERED = 10_000
 
 
@@ -40,7 +40,7 @@ class TimestampNormalizer:
     def __init__(self, assume_timezone: tzinfo) -> None:
         """Set the time zone of timestamps without an offset."""
         self._assume_timezone = assume_timezone
-        #: By the text after the seconds: the hours of that offset in UTC, and the text that replaces it.
+        #: Maps the text after the seconds to the known hours of its offset and to the normalized text.
         self._rests: dict[str, tuple[dict[str, str], str]] = {}
         self._hours: dict[str, dict[str, str]] = {}
 
@@ -50,7 +50,7 @@ class TimestampNormalizer:
 
     def column(self, texts: Iterable[str | None]) -> list[str | None]:
         """Return the normalized timestamps of a column; None where one is missing or not readable."""
-        rests, minutes = self._rests, _MINUTES  # local names: this loop is a tenth of a sync's work
+        rests, minutes = self._rests, _MINUTES  # local names: this loop takes a tenth of a sync's CPU time
         normalized: list[str | None] = []
         append = normalized.append
         for text in texts:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from tap_msghistory.errors import ApiError
-from tap_msghistory.planning.windows import CAPACITY, Reason, Size, Window
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Reason, Size, Window
 from tap_msghistory.reading.batches import WindowContents
 from tap_msghistory.reading.layout import Identities
 from tap_msghistory.reading.page_decoder import Page
@@ -24,16 +24,16 @@ from tap_msghistory.timestamps import MILLISECOND, from_text, to_text
 
 logger = logging.getLogger("tap-msghistory.reader")
 
-#: Rows that are probed in turn, each twice as far as the previous one, if a split at a row separates nothing.
+#: Maximum number of rows to probe, each twice as far as the previous one, if splits separate nothing.
 _MAX_PROBES = 12
-#: A window that was expected to fit but has more rows than this is as full as the window it was split from.
-_INSEPARABLE = 2 * CAPACITY
-#: A part may have this many times the rows that precede the split.
+#: A window that was expected to fit but has at least this many rows contains rows that no split separates.
+_INSEPARABLE = 2 * TARGET_WINDOW_ROWS
+#: A part may have up to 5% more rows than precede the split.
 _IMPRECISION = 1.05
-#: Rows of a page that counts the rows of a window, as their number may differ from the expected one.
+#: Size of the page that locates the last row of a window, whose position may differ from the expected one.
 _COUNT_ROWS = 100
 _SECOND = timedelta(seconds=1)
-#: Passes over a window whose rows keep moving.
+#: Maximum number of passes over a window whose rows keep moving.
 _MAX_PASSES = 3
 
 
@@ -48,7 +48,7 @@ class _Pass:
     """One pass over the pages of a window."""
 
     rows: WindowRows
-    positions: int  #: rows that the server lists, by its own count
+    positions: int  #: positions in the server's list, including rows listed twice
     moved: bool
     repeats: bool  #: the pass ended because pages contained nothing new
     is_short_page: bool  #: all rows came in one page that was not full
@@ -59,7 +59,7 @@ class _Pass:
         return not self.moved and len(self.rows) == self.positions
 
     def agrees_with(self, other: _Pass) -> bool:
-        """Return whether two passes saw the same messages, some of which a server may list twice."""
+        """Return whether two passes received the same messages, even if the server lists some twice."""
         return (
             not (self.moved or other.moved)
             and self.positions == other.positions
@@ -80,15 +80,15 @@ class WindowReader:
     def __call__(
         self, window: Window, on_size_known: Callable[[], None], stats: WindowStats
     ) -> WindowContents:
-        """Return the window's messages; `on_size_known` is called once they are known to fit into memory.
+        """Return the window's messages. `on_size_known` is called once a split has become unlikely.
 
-        A window that is read again and that the vendor refuses is returned with the refusal. Raises
+        If the vendor refuses a revisit or lookback window, the window is returned with the refusal. Raises
         `WindowSplitRequired` with the windows to read instead, and `ApiError`.
         """
         try:
             return self._read(window, on_size_known, stats)
         except ApiError as error:
-            if not error.is_refusal or window.reason is Reason.NEW:
+            if not error.is_range_refused or window.reason is Reason.NEW:
                 raise
             stats.confirmed = False
             return WindowContents(window, stats, None, error)
@@ -104,16 +104,16 @@ class WindowReader:
             current = self._read_pages(window, on_size_known, stats)
             window = replace(window, size=Size.FITS)
             if current.repeats and passes and current.rows.fingerprints() <= passes[-1].rows.fingerprints():
-                raise ApiError("the server returns the same messages again and again")
+                raise ApiError("the server repeatedly returns the same messages")
             if current.is_consistent or (passes and current.agrees_with(passes[-1])):
-                completeness = self._completeness(window, current, stats)
+                completeness = self._check_completeness(window, current, stats)
                 if completeness is not _Completeness.CHANGING:
                     stats.confirmed = completeness is _Completeness.COMPLETE
                     return WindowContents(window, stats, current.rows)
             passes.append(current)
         logger.warning(
-            "Rows kept moving while the window %s was read %d times. Every message that was seen is kept, "
-            "but the vendor has not confirmed that there are no others",
+            "Rows kept moving while the window %s was read %d times. All messages received are kept, but "
+            "others may be missing",
             window.describe(),
             _MAX_PASSES,
         )
@@ -124,9 +124,9 @@ class WindowReader:
         return WindowContents(window, stats, last)
 
     def _read_pages(self, window: Window, on_size_known: Callable[[], None], stats: WindowStats) -> _Pass:
-        """Read all pages once. Raises `WindowSplitRequired` if the window turns out too full."""
+        """Read all pages once. Raises `WindowSplitRequired` if the window has too many rows."""
         is_sized = window.size is Size.FITS or not window.splittable
-        pages, rows, short_page = self._paginator(window.rows), WindowRows(self._layout), 0
+        pages, rows, short_page = self._paginator(window.expected_rows), WindowRows(self._layout), 0
         while not pages.finished:
             requested = pages.next(self._limits.page_rows(self._series.page_size))
             page = self._request_page(window, requested.start, requested.limit, stats)
@@ -136,7 +136,7 @@ class WindowReader:
             stats.replaced += page.replaced if new else 0
             identities = Identities(page.items, self._layout)
             may_be_cut = self._limits.may_be_cut(
-                page, is_only_page=requested.first == 0 or short_page >= pages.rows
+                page, is_only_page=requested.first == 0 or short_page >= pages.positions
             )
             pages.advance(requested, identities, has_next=page.has_next, new=new, may_be_cut=may_be_cut)
             if requested.first == 0 and len(page.items) < requested.limit:
@@ -145,18 +145,18 @@ class WindowReader:
                 self._probe(window, page, stats)
                 is_sized = True
                 on_size_known()
-        if window.rows is not None and pages.rows > window.rows * _IMPRECISION:
-            self._limits.selects_precisely = False
-        if window.size is Size.FITS and pages.rows >= _INSEPARABLE:
-            self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.rows)
-        is_short_page = short_page >= pages.rows
-        return _Pass(rows, pages.rows, pages.moved, pages.repeats, is_short_page=is_short_page)
+        if window.expected_rows is not None and pages.positions > window.expected_rows * _IMPRECISION:
+            self._limits.filters_precisely = False
+        if window.size is Size.FITS and pages.positions >= _INSEPARABLE:
+            self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.positions)
+        is_short_page = short_page >= pages.positions
+        return _Pass(rows, pages.positions, pages.moved, pages.repeats, is_short_page=is_short_page)
 
     def _probe(self, window: Window, first_page: Page | None, stats: WindowStats) -> None:
-        """Return if the window can be read as a whole. Raises `WindowSplitRequired` if it is full.
+        """Raise `WindowSplitRequired` if the window has too many rows and can be split.
 
-        If a row has the same send time as all rows before it, or the vendor selects less precisely than to
-        the millisecond, a split at that row separates nothing. Then rows further on are probed.
+        If a row has the same send time as all rows before it, or the vendor filters more coarsely than by
+        millisecond, a split at that row separates nothing. Then rows further on are probed.
         """
         limits, index, is_first = self._limits, self._limits.probed_row, True
         if limits.order is None and first_page is None:
@@ -167,11 +167,12 @@ class WindowReader:
                 return
             limits.order = limits.order or order_of(first_page, at, self._layout)
             separates = limits.order is not None and self._separates(window, from_text(at), index, stats)
-            if limits.order and separates and (is_first or limits.capacity):
+            if limits.order and separates and (is_first or limits.max_rows_per_query):
                 raise WindowSplitRequired(window.split(from_text(at), limits.order, index))
-            if limits.capacity and window.splittable:
+            if limits.max_rows_per_query and window.splittable:
                 raise WindowSplitRequired(window.parts(2))
-            # After a split that separates nothing, as many rows must follow the next split as precede it.
+            # After a split that separated nothing, split only if at least as many rows follow the split as
+            # precede it.
             is_first = separates
             index *= 2
 
@@ -186,47 +187,48 @@ class WindowReader:
     def _separates(self, window: Window, at: datetime, index: int, stats: WindowStats) -> bool:
         """Return whether a split at the send time of row `index` separates the rows before it from the rest.
 
-        A vendor that selects less precisely than to the millisecond, for example by whole days, returns more
-        rows for a part than precede the split. This is checked if it is likely, or if many windows depend on
-        it.
+        A vendor that filters more coarsely than by millisecond, for example by whole days, returns more rows
+        for a part than precede the split. This is checked if it is likely, or if many windows depend on it.
         """
         limits = self._limits
         if limits.order is None or not window.separates(at, limits.order):
-            limits.selects_precisely &= window.start < at <= window.end
+            limits.filters_precisely &= window.start < at <= window.end
             return False
-        is_doubtful = not limits.selects_precisely or window.parts_in_advance(at, limits.order) > 1
-        if limits.capacity is not None or not is_doubtful:
+        is_doubtful = not limits.filters_precisely or window.presplit_count(at, limits.order) > 1
+        if limits.max_rows_per_query is not None or not is_doubtful:
             return True
         part = window.first_part(at, limits.order)
         is_precise = self._time_of_row(part, int(index * _IMPRECISION), stats) is None
-        limits.selects_precisely &= is_precise
+        limits.filters_precisely &= is_precise
         return is_precise
 
-    def _completeness(self, window: Window, current: _Pass, stats: WindowStats) -> _Completeness:
+    def _check_completeness(self, window: Window, current: _Pass, stats: WindowStats) -> _Completeness:
         """Determine whether a limit on rows per query has cut off rows of a window.
 
-        Raises `WindowSplitRequired` if it has.
+        Raises `WindowSplitRequired` if it has and the window can be split.
         """
         limits, rows = self._limits, current.positions
-        if limits.capacity is not None and rows >= limits.capacity:
+        if limits.max_rows_per_query is not None and rows >= limits.max_rows_per_query:
             if window.splittable:
                 self._probe(window, None, stats)
                 raise WindowSplitRequired(window.parts(2))
             logger.warning(
-                "The vendor returns only %d messages of the window %s, which cannot be split further: the "
+                "The vendor returns only %d messages of the window %s, which cannot be split further; its "
                 "other messages are missing",
                 rows,
                 window.describe(),
             )
             return _Completeness.CUT_OFF
-        is_known = current.is_short_page or rows in (window.rows, 1) or rows <= limits.reached_rows
+        is_known = current.is_short_page or rows in (window.expected_rows, 1) or rows <= limits.reached_rows
         if window.splittable and not is_known:
             halves = _halves(window, current.rows.send_times())
             total = self._count_seen(halves, current, stats)
             if total is None and self._compare_count(window, rows, stats) <= 0:
-                limits.capacity = rows
+                limits.max_rows_per_query = rows
                 logger.warning(
-                    "The vendor returns at most %d messages per query; windows are split to stay below", rows
+                    "The vendor returns at most %d messages per query; windows are split to stay below this "
+                    "limit",
+                    rows,
                 )
                 raise WindowSplitRequired(halves)
             if total is None or total < rows:
@@ -237,7 +239,7 @@ class WindowReader:
     def _count_seen(self, halves: list[Window], current: _Pass, stats: WindowStats) -> int | None:
         """Return the number of rows of two halves; None if they have rows that the whole does not have.
 
-        If a limit had cut off rows of the whole, the halves would have others. Servers list the rows of a
+        If a limit had cut off rows of the whole, the halves would contain others. Servers list the rows of a
         half in the same order as those of the whole, so if the last row of a half was seen, all were.
         """
         seen, times, total = current.rows.fingerprints(), current.rows.send_times(), 0
@@ -293,15 +295,15 @@ def _halves(window: Window, times: Sequence[str]) -> list[Window]:
     if middle is None or not window.start < middle < window.end:
         return window.parts(2)
     return [
-        replace(window, end=middle, size=Size.UNKNOWN, rows=None),
-        replace(window, start=middle, size=Size.UNKNOWN, rows=None),
+        replace(window, end=middle, size=Size.UNKNOWN, expected_rows=None),
+        replace(window, start=middle, size=Size.UNKNOWN, expected_rows=None),
     ]
 
 
 def _gap_near_middle(times: Sequence[str]) -> datetime | None:
-    """Return a time near the middle of ordered send times and apart from each of them.
+    """Return a time near the middle of ordered send times, in a gap between two of them.
 
-    Vendors may select by whole seconds, and requests start a millisecond early, so a whole second in a gap of
+    Vendors may filter by whole seconds, and requests start a millisecond early, so a whole second in a gap of
     two seconds is preferred to any time in a gap of three milliseconds.
     """
     middle = len(times) // 2

@@ -1,4 +1,4 @@
-"""The rows of one window while it is being read: in memory, and on disk if they are many bytes."""
+"""The rows of one window while it is being read: in memory, or on disk if they are large."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.spooled_rows import SpooledRows
 from tap_msghistory.stats import WindowStats
 
-#: Bytes of response bodies kept in memory per window. Windows with messages of usual size stay below.
+#: Bytes of response bodies kept in memory per window. Messages of usual size stay below this limit.
 _MEMORY_BYTES = 12_000_000
 
 _id_of = attrgetter("messageId")
@@ -27,7 +27,8 @@ class WindowRows:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._bytes = 0
-        self._rows: dict[Any, Any] = {}  # see _names; of a row received twice, the later version
+        # Keys: see _dict_keys. If a row is received twice, the later version is kept.
+        self._rows: dict[Any, Any] = {}
         self._shares_ids = False  # different messages have the same messageId
         self._spooled: SpooledRows | None = None
         self._spooled_fingerprints: set[int] = set()
@@ -40,7 +41,7 @@ class WindowRows:
         """Add a page's rows, `size` bytes in total; return how many were not known before."""
         before = len(self)
         self._bytes += size
-        self._rows.update(zip(self._names(items), items, strict=True))
+        self._rows.update(zip(self._dict_keys(items), items, strict=True))
         if self._spooled is None and self._bytes > _MEMORY_BYTES:
             self._spooled = SpooledRows(self._layout)
         if self._spooled is not None:
@@ -67,7 +68,7 @@ class WindowRows:
         return sorted(map(self._layout.sent_at, self._records()))
 
     def batches(self, window: Window, stats: WindowStats) -> Iterator[Batch]:
-        """Yield everything in send order and free the disk space; one batch if all rows are in memory."""
+        """Yield the rows in send order, in one batch if all are in memory. Frees the disk space."""
         if self._spooled is not None:
             self._spooled.finish()
             yield from self._spooled.batches(window, stats)
@@ -83,13 +84,13 @@ class WindowRows:
             fingerprints.update(map(self._layout.fingerprint, rejected))
         keys: set[Any] = set()
         if self._layout.identity.keys_may_be_shared:
-            # The names are the keys, and already hashed.
+            # The dictionary keys are the primary keys, and already hashed.
             keys = set(self._rows)
             if self._shares_ids:
                 records, shared = _without_shared_keys(records, self._layout)
                 rejected += shared
         self._rows = {}
-        boundary = Boundary(fingerprints, is_sharp=overlap_start != "")
+        boundary = Boundary(fingerprints, only_near_end=overlap_start != "")
         yield Batch(window, stats, records, rejected, keys, boundary=boundary)
 
     def _memory_fingerprints(self) -> set[int]:
@@ -101,27 +102,27 @@ class WindowRows:
             return [item for item in items if type(item) is not Rejected]
         return items
 
-    def _names(self, items: Sequence[Any]) -> list[Any]:
+    def _dict_keys(self, items: Sequence[Any]) -> list[Any]:
         """Return the dictionary key of each row.
 
         It is the messageId, or the whole identity if another message has the same messageId. Building the
-        identity of every row would be a sixth of a sync's work.
+        identity of every row would take a sixth of a sync's CPU time.
         """
-        identity, rows = self._layout.item_identity, self._rows
+        identity, rows = self._layout.identity_of, self._rows
         if Rejected in map(type, items):
-            names = [identity(item) if type(item) is Rejected else item.messageId for item in items]
+            keys = [identity(item) if type(item) is Rejected else item.messageId for item in items]
         else:
-            names = [*map(_id_of, items)]
-        known = rows.keys() & names
-        is_unique = len({*names}) == len(names)
+            keys = [*map(_id_of, items)]
+        known = rows.keys() & keys
+        is_unique = len({*keys}) == len(keys)
         first: dict[Any, Any] = {}
-        for place in compress(count(), map(known.__contains__, names)) if is_unique else range(len(names)):
-            name, item = names[place], items[place]
-            other = rows.get(name, first.setdefault(name, item))
+        for index in compress(count(), map(known.__contains__, keys)) if is_unique else range(len(keys)):
+            key, item = keys[index], items[index]
+            other = rows.get(key, first.setdefault(key, item))
             if identity(other) != identity(item):
-                names[place] = identity(item)
+                keys[index] = identity(item)
                 self._shares_ids = True
-        return names
+        return keys
 
     def _in_send_order(self, records: list[Any]) -> tuple[list[Any], list[str]]:
         """Sort by send time, and records of the same time by identity; also return the send times."""
@@ -129,10 +130,10 @@ class WindowRows:
         times = [*map(self._layout.sent_at, records)]
         # Sorting everything by identity would take five times as long.
         done = 0
-        for place in compress(count(), map(eq, times, times[1:])):
-            if place >= done:
-                done = bisect_right(times, times[place])
-                records[place:done] = sorted(records[place:done], key=self._layout.order)
+        for index in compress(count(), map(eq, times, times[1:])):
+            if index >= done:
+                done = bisect_right(times, times[index])
+                records[index:done] = sorted(records[index:done], key=self._layout.sort_key)
         return records, times
 
 

@@ -83,9 +83,11 @@ class Columns:
 
     def set_schema(self, schema: types.StructType) -> None:
         """Use the schema that Spark passes. Raises `TapError` if it has other columns."""
-        own, given = ([(field.name, field.dataType) for field in struct] for struct in (self.struct, schema))
-        if given != own:
-            raise TapError("The schema is that of the stream: remove schema(), and use select() instead")
+        expected, actual = (
+            [(field.name, field.dataType) for field in struct] for struct in (self.struct, schema)
+        )
+        if actual != expected:
+            raise TapError("The stream determines the schema: remove schema() and use select()")
         self._arrow = pa.schema(
             [
                 pa.field(field.name, self._types.get(field.name, _TYPES["string"]).arrow, field.nullable)

@@ -1,6 +1,6 @@
-"""The options of a read. Spark passes all of them as text, whatever their type was.
+"""The options of a read. Spark passes them all as text, regardless of their original type.
 
-Errors are `TapError`s. They contain no value, which may be a key or an address.
+Errors are `TapError`s. They contain account names but no other values, which may be keys or addresses.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tap_msghistory.config.account import Account
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.timestamps import setting_to_duration
+from tap_msghistory.timestamps import parse_duration
 from tap_msghistory.vendors import SOURCES
 
 #: Partitions per read. Two tasks can share the limits of one credential on any cluster.
 _DEFAULT_PARTITIONS = 2
-_OWN = ("stream", "accounts", "num_partitions", "rejected", "max_span_per_trigger")
+_READ_OPTIONS = ("stream", "accounts", "num_partitions", "rejected", "max_span_per_trigger")
 _CREDENTIALS = [name for source in SOURCES for names in source.vendor.credential_settings for name in names]
 #: Settings of the tap without effect in Spark, and what to use instead.
 _REPLACEMENTS = {
-    "max_rejected": "Set the option rejected to fail or to column",
+    "max_rejected": 'Set the option rejected to "fail" or "column"',
     **dict.fromkeys(
         ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth"),
         "Use Spark's own functions",
@@ -75,15 +75,16 @@ class ReadOptions:
     @classmethod
     def parse(cls, options: Mapping[str, str]) -> ReadOptions:
         """Parse and validate all options."""
-        own = {name: options.get(name) for name in _OWN}
-        shared = {name: value for name, value in options.items() if name not in _OWN}
-        source_type = _source_type(own["stream"])
+        read_options = {name: options.get(name) for name in _READ_OPTIONS}
+        shared = {name: value for name, value in options.items() if name not in _READ_OPTIONS}
+        source_type = _source_type(read_options["stream"])
         return cls(
             source_type=source_type,
-            accounts=_accounts(own["accounts"], shared, source_type),
-            num_partitions=_num_partitions(own["num_partitions"]),
-            rejected_column=_one_of("rejected", own["rejected"] or "fail", ("fail", "column")) == "column",
-            max_span_per_trigger=_span(own["max_span_per_trigger"]),
+            accounts=_accounts(read_options["accounts"], shared, source_type),
+            num_partitions=_num_partitions(read_options["num_partitions"]),
+            rejected_column=_one_of("rejected", read_options["rejected"] or "fail", ("fail", "column"))
+            == "column",
+            max_span_per_trigger=_span(read_options["max_span_per_trigger"]),
         )
 
 
@@ -107,7 +108,7 @@ def _num_partitions(text: str | None) -> int:
 
 def _span(text: str | None) -> timedelta | None:
     try:
-        span = setting_to_duration(text) if text else None
+        span = parse_duration(text) if text else None
     except ValueError:
         span = timedelta(0)
     if span is not None and span <= timedelta(0):
@@ -128,7 +129,7 @@ def _accounts(
     entries = [{str(key).lower(): value for key, value in entry.items()} for entry in entries]
     names = [entry.get("name") for entry in entries]
     if not all(isinstance(name, str) and name for name in names) or len({*names}) < len(names):
-        raise TapError("Option accounts: each account must have a unique name, a string")
+        raise TapError("Option accounts: each account must have a unique name (a string)")
     accounts = []
     for entry in entries:
         name = entry.pop("name")
@@ -151,7 +152,7 @@ def _valid_config(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in _REPLACEMENTS:
             raise TapError(f"Option {name} has no effect in Spark. {_REPLACEMENTS[name]}")
         if name not in known:
-            raise TapError(f"Option {name} is unknown{validation.hint(name, [*known, *_OWN])}")
+            raise TapError(f"Option {name} is unknown{validation.hint(name, [*known, *_READ_OPTIONS])}")
     lists = [name for name in options if "array" in known[name]["type"]]
     config = {**_credentials(options), **options, **{name: _parse(options[name]) for name in lists}}
     for name in lists:

@@ -13,14 +13,14 @@ from threading import Event
 from pyspark.sql.datasource import InputPartition
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.planning.windows import CAPACITY, Size, Window
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Size, Window
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.timestamps import MILLISECOND
 
-#: Pieces per partition whose size is estimated. The size of a partition is exact to about one piece.
+#: Estimated pieces per partition. The size of a partition is accurate to about one piece.
 _PIECES = 4
-#: Times that pieces are halved. More would only be needed for a server with inconsistent responses.
+#: Maximum number of times that pieces are halved. Only inconsistent responses would require more.
 _MAX_ROUNDS = 16
 
 
@@ -33,8 +33,8 @@ class Piece:
 
     @property
     def sized(self) -> Window:
-        """The window with its expected size. Its reader finds out if that is wrong."""
-        return replace(self.window, size=Size.UNKNOWN if self.messages <= CAPACITY else Size.LARGE)
+        """The window with its expected size. The reader corrects a wrong estimate."""
+        return replace(self.window, size=Size.UNKNOWN if self.messages <= TARGET_WINDOW_ROWS else Size.LARGE)
 
 
 @dataclass
@@ -50,11 +50,15 @@ class HistoryPartition(InputPartition):
 def survey(
     windows: list[Window], estimate: Callable[[list[Window]], Iterable[float]], num_partitions: int
 ) -> list[Piece]:
-    """Estimate the plan, halving windows with many messages. `estimate` estimates several at once."""
+    """Estimate the plan, halving windows with many messages. `estimate` accepts several windows."""
     pieces = [*map(Piece, windows, estimate(windows))]
     for _ in range(_MAX_ROUNDS):
-        fair = max(sum(piece.messages for piece in pieces) / (num_partitions * _PIECES), CAPACITY)
-        large = {piece.window for piece in pieces if piece.messages > fair and piece.window.splittable}
+        max_messages = max(
+            sum(piece.messages for piece in pieces) / (num_partitions * _PIECES), TARGET_WINDOW_ROWS
+        )
+        large = {
+            piece.window for piece in pieces if piece.messages > max_messages and piece.window.splittable
+        }
         if not large:
             break
         halves = [half for window in large for half in window.parts(2)]
@@ -66,7 +70,9 @@ def survey(
 def divide(pieces: list[Piece], num_partitions: int) -> list[list[Window]]:
     """Return at most `num_partitions` groups of about equal size, in order; fewer for few messages."""
     total = sum(piece.messages for piece in pieces)
-    groups: list[list[Window]] = [[] for _ in range(max(1, min(num_partitions, math.ceil(total / CAPACITY))))]
+    groups: list[list[Window]] = [
+        [] for _ in range(max(1, min(num_partitions, math.ceil(total / TARGET_WINDOW_ROWS))))
+    ]
     before = 0.0
     for piece in pieces:
         middle = (before + piece.messages / 2) / total if total else 0.0
@@ -93,7 +99,7 @@ def max_partitions(source: HistorySource, accounts: int) -> int:
 def partition(
     source: HistorySource, windows: list[Window], account: int, num_partitions: int
 ) -> list[HistoryPartition]:
-    """Split the windows to read into partitions. Sends a few small requests unless there is only one.
+    """Split windows into partitions. Sends small requests if `num_partitions` is greater than 1.
 
     Raises `TapError`.
     """
@@ -103,7 +109,7 @@ def partition(
             groups = divide(survey(windows, estimate, num_partitions), num_partitions)
     partitions: list[HistoryPartition] = []
     for group in groups:
-        # Requests start a millisecond early, so windows that are this far apart share an instant too.
+        # Requests start a millisecond early, so windows a millisecond apart share an instant too.
         shares = bool(partitions) and group[0].start <= partitions[-1].windows[-1].end + MILLISECOND
         partitions.append(HistoryPartition(account, group, shares_start_boundary=shares))
     return partitions
@@ -119,7 +125,7 @@ def _estimator(source: HistorySource) -> Iterator[Callable[[list[Window]], list[
         return source.sampler.estimate(window, WindowStats(cancelled)) or 0.0
 
     def estimate_all(windows: list[Window]) -> list[float]:
-        # The first request is sent alone: it may reveal that a key is wrong.
+        # The first request is sent alone, so a wrong key causes only one error.
         return [estimate(windows[0]), *pool.map(estimate, windows[1:])]
 
     try:

@@ -41,12 +41,12 @@ else:
             """A placeholder."""
 
 
-#: An offset: bookmarks in the form of a Singer state, by account or else by stream.
+#: Bookmarks in the form of a Singer state, keyed by stream, and by account if the option accounts is used.
 Offset = Mapping[str, Mapping[str, Any]]
 
 _REDACTION = "spark.sql.redaction.options.regex"
 #: Options whose values Spark must not display: credentials and people's addresses. The text must not contain
-#: any of the words for which Spark redacts settings, or it would redact this setting from itself.
+#: any of the words for which Spark redacts settings, or Spark would redact this setting too.
 _SENSITIVE = "(?i)^accounts$|_api_key$|_username$|_passwor[d]$|_address$|_export_(sender|recipient)$"
 
 
@@ -68,8 +68,8 @@ class MessageHistoryDataSource(DataSource):
     def name(cls) -> str:
         """Return `msghistory`, and make the session hide credentials.
 
-        Spark calls this for registration, the only time the data source runs where a session exists; Spark's
-        workers have none. If the thread has no active session, the default session is used.
+        Spark calls this during registration, the only time that the data source runs in a process with a
+        session. If the thread has no active session, the default session is used.
         """
         session = SparkSession.getActiveSession()
         if session is None and SparkContext._active_spark_context is not None:  # noqa: SLF001
@@ -96,7 +96,7 @@ class MessageHistoryDataSource(DataSource):
 
 @contextmanager
 def _redacted_errors(account: NamedAccount | None = None) -> Iterator[None]:
-    """Replace errors by a `TapError` without cause: Spark displays causes, which may quote a message."""
+    """Replace errors with a `TapError` without a cause: Spark displays causes, which may quote a message."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - its text may quote a message
@@ -113,7 +113,7 @@ class _Reader:
         self._columns.set_schema(schema)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """Yield a partition's messages, one window at a time. Raises `TapError`."""
+        """Yield a partition's messages in batches. Raises `TapError`."""
         part = cast("HistoryPartition", partition)
         account = self._options.accounts[part.account]
         with _redacted_errors(account):
@@ -122,13 +122,13 @@ class _Reader:
                 if batch.rejected and not self._options.rejected_column:
                     raise TapError(
                         f"{source.name}: {len(batch.rejected)} messages of a window are invalid "
-                        f"({batch.rejected[-1].reason}). Set the option rejected to column to get such "
-                        "messages in a column of that name"
+                        f'({batch.rejected[-1].reason}). Set the option rejected to "column" to '
+                        "return such messages in the column rejected"
                     )
                 yield self._columns.to_arrow(batch, account.name)
 
     def _latest(self, start: Offset | None, moment: datetime) -> Offset:
-        """Return the offset that a read at `moment` reaches. Without `start`, it is read in one batch."""
+        """Return the offset that a read at `moment` reaches; without `start`, its span is unlimited."""
         end = {**(start or {})}
         for account in self._options.accounts:
             with _redacted_errors(account):
@@ -161,8 +161,8 @@ class _Reader:
                 reached = _bookmark(end, key, source)
                 schedule, bookmark = source.account.settings.schedule, _bookmark(start, key, source)
                 windows = plan(bookmark, reached.as_of, schedule, source.max_span, new_until=reached.read_to)
-                most = partitions.max_partitions(source, credentials.count(credentials[number]))
-                count = min(most, max(1, self._options.num_partitions // len(accounts)))
+                limit = partitions.max_partitions(source, credentials.count(credentials[number]))
+                count = min(limit, max(1, self._options.num_partitions // len(accounts)))
                 found += partitions.partition(source, windows, number, count)
         shared_by = Counter(credentials[part.account] for part in found)
         return [replace(part, shared_by=shared_by[credentials[part.account]]) for part in found]
@@ -174,18 +174,18 @@ class _Reader:
 
 
 class MessageHistoryReader(_Reader, DataSourceReader):
-    """Reads the same as the tap's first run."""
+    """Reads the same messages as the first run of the tap."""
 
     def partitions(self) -> Sequence[HistoryPartition]:
         """Return partitions of about equal numbers of messages. Raises `TapError`."""
-        # Spark would replace an empty list by a partition that cannot be read.
+        # Spark would replace an empty list with a partition that cannot be read.
         return self._between({}, self._latest(None, now())) or [
             HistoryPartition(0, [], shares_start_boundary=False)
         ]
 
 
 class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
-    """Reads the same as successive runs of the tap, with Spark's checkpoint as the state."""
+    """Reads the same messages as successive runs of the tap, with Spark's checkpoint as the state."""
 
     _moment: datetime | None = None
 

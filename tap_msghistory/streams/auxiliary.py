@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AuxiliaryStream(Stream):
-    """A stream whose records are written before the state of the history that they belong to advances."""
+    """A stream whose records are written before the bookmark of the corresponding history advances."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 

@@ -49,7 +49,7 @@ class Plan(NamedTuple):
     """The windows that a run reads."""
 
     bookmark: Bookmark  #: where the run starts
-    until: datetime  #: the time as of which it reads
+    until: datetime  #: the send time up to which it reads
     windows: list[Window]
 
 
@@ -75,14 +75,14 @@ class MessageHistoryStream(Stream):
             self.schema = with_objects_as_text(self.source.schema)
         self._unwritten: Bookmark | None = None
         # The command reports each error once.
-        self.logger.addFilter(_is_not_handled_error)
+        self.logger.addFilter(_drop_handled_errors)
 
     def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # declared final by the SDK
         """Sync the stream. A failure is kept until the end of the run, so that the other streams are read."""
         self._sync_context.failures.guard(self.name, self.source.client, partial(super().sync, context))
 
     def plan(self) -> Plan:
-        """Return what a run that starts now reads."""
+        """Plan a run that starts now."""
         until = floor(self._sync_context.account.settings.read_until(self.source.client.now()))
         bookmark = self._read_bookmark()
         if until < bookmark.read_to:
@@ -94,12 +94,12 @@ class MessageHistoryStream(Stream):
         return Plan(bookmark, until, plan(bookmark, until, self._schedule, self.source.max_span))
 
     def check(self) -> str:
-        """Send one small request for what a run would read last, and return the result in a few words."""
+        """Send one small request for the last planned window, and summarize the result."""
         windows = self.plan().windows
         return self.source.sampler.check(windows[-1]) if windows else "ok, nothing to read"
 
     def estimate(self) -> StreamEstimate:
-        """Estimate what a run that starts now reads, from a few small requests. Raises `ApiError`."""
+        """Estimate a run that starts now from a few small requests. Raises `ApiError`."""
         ranges, stats = joined(self.plan().windows), WindowStats()
         started = time.monotonic()
         samples = [(window, self.source.sampler.estimate(window, stats)) for window in sample_windows(ranges)]
@@ -118,7 +118,7 @@ class MessageHistoryStream(Stream):
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, each once."""
-        # Columns that are not in the catalog, which the user shortened or an older version wrote.
+        # Columns missing from a catalog that was shortened by hand or written by an older version.
         absent = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
         for records in self._read():
             for record in map(msgspec.structs.asdict, records):
@@ -154,7 +154,7 @@ class MessageHistoryStream(Stream):
     ) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
         """Yield files of records after selection and stream maps, which the SDK's own files bypass.
 
-        Raises `TapError` for several stream maps: the SDK would announce the same file for each.
+        Raises `TapError` for several stream maps, because the SDK would announce the same file for each.
         """
         if len(self.stream_maps) > 1:
             raise TapError(f"Setting batch_config does not support several stream maps of {self.name}")
@@ -167,7 +167,7 @@ class MessageHistoryStream(Stream):
             self._update_state()
 
     def _read(self) -> Iterator[list[Any]]:
-        """Yield the messages of each planned window; when the next is requested, advance the bookmark."""
+        """Yield the records of each batch; advance the bookmark after the last batch of a window."""
         bookmark, until, windows = self.plan()
         if self.ABORT_AT_RECORD_COUNT is not None:  # a dry run of the SDK
             if windows:
@@ -179,10 +179,10 @@ class MessageHistoryStream(Stream):
         batches = self._read_windows(windows, until)
         first = [*islice(batches, 1)]
         if first and (replanned := self.plan()).until < until:
-            # The first response has shown that this machine's clock is ahead of the server's.
+            # According to the first response, this machine's clock is ahead of the server's.
             batches.close()
             bookmark, until, windows = replanned
-            progress.plan(windows)
+            progress.set_planned(windows)
             first, batches = [], self._read_windows(windows, until)
         messages = rejected = 0
         for batch in chain(first, batches):
@@ -207,9 +207,10 @@ class MessageHistoryStream(Stream):
         self._warn_about_findings(progress)
 
     def _read_windows(self, windows: list[Window], until: datetime) -> Generator[Batch, None, None]:
-        """Yield the windows' batches. The vendor may refuse a window that is read again, but not a new one.
+        """Yield the windows' batches. A refused revisit or lookback window does not end the sync.
 
-        Raises `ApiError`, which names `start_date` if the vendor refuses only that range.
+        Raises `ApiError`, with advice about `start_date` if the vendor refuses the range but serves newer
+        messages.
         """
         callbacks = ReadCallbacks(self._sync_context.progress.new_stats, self._sync_context.check_output)
         accepts_newer = False
@@ -220,19 +221,19 @@ class MessageHistoryStream(Stream):
                     if not accepts_newer:
                         raise batch.refusal
                     self.logger.warning(
-                        "The vendor refuses to return %s again for %s (%s). It may be beyond the retention "
-                        "period: shorten revisit_after or lookback",
+                        "The vendor refused to return %s again for %s (%s). This window may be beyond the "
+                        "retention period: shorten revisit_after or lookback",
                         self.name,
                         batch.window.describe(),
                         batch.refusal,
                     )
                 yield batch
         except ApiError as error:
-            if not (error.is_refusal and (accepts_newer or self.source.sampler.accepts(until))):
+            if not (error.is_range_refused and (accepts_newer or self.source.sampler.accepts(until))):
                 raise
             raise ApiError(
-                f"{error}. The vendor returns newer messages, so the range to read next may be beyond its "
-                "retention period. Set start_date to the start of its history",
+                f"{error}. The vendor returns newer messages, so this range may be beyond its retention "
+                "period. Set start_date to a time within the retention period",
                 error.status,
             ) from error
 
@@ -248,7 +249,7 @@ class MessageHistoryStream(Stream):
             )
 
     def _warn_about_findings(self, progress: StreamProgress) -> None:
-        """Report once per run what the windows have revealed."""
+        """Log one warning each for invalid, out-of-range and altered messages."""
         if progress.rejected:
             self.logger.warning(
                 "%d messages of %s are invalid; %s",
@@ -258,7 +259,7 @@ class MessageHistoryStream(Stream):
             )
         if outside := sum(stats.outside for stats in progress.window_stats):
             self.logger.warning(
-                "%d messages of %s were sent more than two days outside the requested range",
+                "%d messages of %s have send times more than two days outside the requested range",
                 outside,
                 self.name,
             )
@@ -297,7 +298,7 @@ class MessageHistoryStream(Stream):
             raise TapError(f"The state of {self.name} is not readable: {error}") from error
 
     def _write_bookmark(self, bookmark: Bookmark) -> None:
-        """Update the state and emit it. Everything it covers has been written by now.
+        """Update the state and emit it. Everything that it covers has been written.
 
         With `batch_config`, the state is updated when the file that ends the window has been written. The SDK
         emits it after the message that announces the file.
@@ -323,6 +324,6 @@ def _encode_column(records: list[Any], name: str) -> None:
             setattr(record, name, msgspec.json.encode(value).decode())
 
 
-def _is_not_handled_error(record: logging.LogRecord) -> bool:
-    """Hide the SDK's report of an "unhandled error": the command reports every error."""
+def _drop_handled_errors(record: logging.LogRecord) -> bool:
+    """Return False for the SDK's report of an "unhandled error": the command reports every error."""
     return record.levelno < logging.ERROR or sys.exc_info()[1] is None

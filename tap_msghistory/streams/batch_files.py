@@ -1,4 +1,4 @@
-"""BATCH files of JSON lines. The SDK alone would compress them whatever `batch_config` says."""
+"""BATCH files of JSON lines. The SDK's own batcher compresses them regardless of `batch_config`."""
 
 from __future__ import annotations
 

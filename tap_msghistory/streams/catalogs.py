@@ -47,7 +47,7 @@ def parse(content: dict[str, Any]) -> Catalog:
 
 
 def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
-    """Add to each stream's entry the key, and the columns of the key and of the replication key.
+    """Add the key, its columns and the replication key's column to each stream's entry.
 
     An entry without columns gets all columns. Raises `TapError` for an unknown replication method.
     """
@@ -67,10 +67,13 @@ def complete(catalog: Catalog, streams: Iterable[Stream]) -> None:
             )
         entry.replication_method = method
         entry.key_properties, entry.replication_key = stream.primary_keys, stream.replication_key
-        own, given = stream.schema["properties"], entry.schema.to_dict()
-        columns = given.get("properties") or own
+        declared, catalog_schema = stream.schema["properties"], entry.schema.to_dict()
+        columns = catalog_schema.get("properties") or declared
         # The form of object columns depends on objects_as_json.
-        objects = {*object_columns({"properties": own})} ^ {*object_columns({"properties": columns})}
-        columns = {**columns, **{name: own[name] for name in objects & own.keys() & columns.keys()}}
-        needed = {name: own[name] for name in (*stream.primary_keys, stream.replication_key) if name}
-        entry.schema = Schema.from_dict({**given, "type": "object", "properties": {**needed, **columns}})
+        objects = {*object_columns({"properties": declared})} ^ {*object_columns({"properties": columns})}
+        changed = objects & declared.keys() & columns.keys()
+        columns = {**columns, **{name: declared[name] for name in changed}}
+        required = {name: declared[name] for name in (*stream.primary_keys, stream.replication_key) if name}
+        entry.schema = Schema.from_dict(
+            {**catalog_schema, "type": "object", "properties": {**required, **columns}}
+        )

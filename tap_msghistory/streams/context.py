@@ -1,4 +1,4 @@
-"""What the streams of one run share."""
+"""Objects shared by the streams of one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SyncContext:
     account: Account
     progress: Progress
     failures: Failures
-    writer: Writer | None  #: None: the messages go to another writer than stdout
+    writer: Writer | None  #: None: messages are not written to stdout
     rejected_messages: RejectedMessagesStream
     sync_windows: SyncWindowsStream
 

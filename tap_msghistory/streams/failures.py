@@ -26,33 +26,34 @@ _NOT_STREAM_FAILURES = (AbortedSyncFailedException, AbortedSyncPausedException, 
 
 
 class Failures:
-    """The failed streams and the refused credentials of one run."""
+    """The failed streams of one run, and the clients that are no longer used."""
 
     def __init__(self, progress: Progress) -> None:
         """Record failed and skipped streams in `progress`."""
         self._progress = progress
         self._errors: dict[str, Exception] = {}
-        self._refused: list[Client] = []
+        self._abandoned: list[Client] = []
 
     def guard(
         self, name: str, client: Client, sync: Callable[[], None], *, skips_others: bool = False
     ) -> None:
         """Run `sync` for a stream and keep its failure.
 
-        Streams whose `client` was refused are skipped; with `skips_others`, after any failure of its API.
-        Raises `FatalError`, and exceptions that are not an `Exception`, such as signals.
+        The stream is skipped if an earlier stream with the same `client` failed because its credential was
+        refused or, with `skips_others`, because of any `ApiError`. Raises `FatalError`, the SDK's exceptions
+        that end a run, and exceptions such as `StoppedBySignal` that are not an `Exception`.
         """
-        if any(client is refused for refused in self._refused):
+        if any(client is abandoned for abandoned in self._abandoned):
             self._progress.end(name, "skipped")
-            logger.warning("%s is skipped: its vendor refused the credential or did not respond", name)
+            logger.warning("%s is skipped: another stream with the same credential failed", name)
             return
         try:
             sync()
         except _NOT_STREAM_FAILURES:
             raise
-        except Exception as error:  # noqa: BLE001 - the other streams are read whatever fails in this one
-            is_futile = is_credential_refusal(error) or (skips_others and isinstance(error, ApiError))
-            self._keep(name, error, refused=[client] if is_futile else [])
+        except Exception as error:  # noqa: BLE001 - the other streams are read regardless of this failure
+            is_abandoned = is_credential_refusal(error) or (skips_others and isinstance(error, ApiError))
+            self._keep(name, error, abandoned=[client] if is_abandoned else [])
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
@@ -61,9 +62,9 @@ class Failures:
         for error in self._errors.values():
             raise error
 
-    def _keep(self, name: str, error: Exception, refused: list[Client]) -> None:
+    def _keep(self, name: str, error: Exception, abandoned: list[Client]) -> None:
         self._errors[name] = error
-        self._refused += refused
+        self._abandoned += abandoned
         self._progress.end(name, "failed")
         for location in traceback_locations(error):
             logger.debug("  at %s", location)
@@ -73,6 +74,6 @@ class Failures:
 
 
 def is_credential_refusal(error: Exception) -> bool:
-    """Return whether the vendor refused the credential, so that other requests with it are futile."""
+    """Return whether the vendor refused the credential, so that other requests with it would fail too."""
     refusals = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     return isinstance(error, ApiError) and error.status in refusals

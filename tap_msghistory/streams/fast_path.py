@@ -1,7 +1,7 @@
 """The fast path from records to stdout, used if no per-record feature of the SDK is enabled.
 
-The SDK spends about 90 µs per record, mostly on features that are off. Everything that this depends on in the
-SDK's internals is here and in the signature of `Stream._sync_records`. A test compares both paths.
+The SDK spends about 90 µs per record, mostly on features that are off. All dependencies on the SDK's
+internals are in this module and in the signature of `Stream._sync_records`. A test compares both paths.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class StreamProgress:
         """The number of emitted messages."""
         return self.new + self.revisited
 
-    def plan(self, windows: Sequence[Window]) -> None:
+    def set_planned(self, windows: Sequence[Window]) -> None:
         """Record the windows that will be read."""
         self.planned = sum((window.end - window.start for window in windows), timedelta(0))
 
@@ -94,7 +94,7 @@ class Progress:
     def start(self, name: str, windows: Sequence[Window]) -> StreamProgress:
         """Add a stream that will read these windows."""
         stream = StreamProgress(name, timedelta(0), self.clock())
-        stream.plan(windows)
+        stream.set_planned(windows)
         self.streams.append(stream)
         return stream
 
@@ -106,7 +106,7 @@ class Progress:
         stream.ended, stream.outcome = self.clock(), outcome
 
     def new_stats(self, cancelled: threading.Event) -> WindowStats:
-        """Return the statistics of a new window, which count for the current stream."""
+        """Create the statistics of a window and add them to the current stream."""
         stats = WindowStats(cancelled)
         self.streams[-1].window_stats.append(stats)
         return stats

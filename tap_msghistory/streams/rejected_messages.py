@@ -1,4 +1,4 @@
-"""Invalid messages, unchanged, with the reason why they do not fit into a record."""
+"""Invalid messages, with the reason for their rejection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tap_msghistory.timestamps import now, to_text
 
 
 class RejectedMessagesStream(AuxiliaryStream):
-    """Messages without a usable identifier or send time, and messages whose identifier another one has."""
+    """Messages without a usable identifier or send time, and messages that share their identifier."""
 
     name = "rejected_messages"
     schema = load_schema("rejected_message")
@@ -36,7 +36,7 @@ class RejectedMessagesStream(AuxiliaryStream):
 
     @property
     def location(self) -> str:
-        """A clause for log lines: where the rejected messages are, or that they were discarded."""
+        """A clause for log lines: the stream with the rejected messages, or that they were discarded."""
         if not self.selected:
             return f"they were DISCARDED because the stream {self.name} is not selected"
         if self._discarded:

@@ -1,4 +1,4 @@
-"""The ledger: one row per window that was read, so that a warehouse can be checked against it."""
+"""The ledger: one row per window, for checking the completeness of a warehouse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_msghistory.timestamps import now, to_text
 
 
 class SyncWindowsStream(AuxiliaryStream):
-    """Every window of send time that was read completely."""
+    """Windows of send time that were read or refused."""
 
     name = "sync_windows"
     schema = load_schema("sync_window")
@@ -27,7 +27,7 @@ class SyncWindowsStream(AuxiliaryStream):
         return str(uuid4())
 
     def write(self, stream: str, batch: Batch, *, messages: int, rejected: int) -> None:
-        """Emit the row of the window of `stream` that `batch` ends, all of which has been emitted."""
+        """Emit the row of the window that `batch` completes. All its messages must have been emitted."""
         window, stats = batch.window, batch.stats
         self.write_record(
             {

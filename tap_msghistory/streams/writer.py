@@ -19,7 +19,7 @@ class OutputError(FatalError):
 
 
 class Writer(MsgSpecWriter):
-    """Writes one line per message. A failure to write is explained in one line."""
+    """Writes one line per message. Failures to write are `OutputError`s."""
 
     def __init__(self) -> None:
         """Create a writer for stdout."""
@@ -55,13 +55,16 @@ class Writer(MsgSpecWriter):
             raise self._stopped
 
     def stop(self, reason: StoppedBySignal) -> None:
-        """Raise `reason` at once, or after the line that is being written."""
+        """Raise `reason` immediately, or after the line that is being written."""
         if not self._is_writing or self._stopped:
             raise reason
         self._stopped = reason
 
     def check(self) -> None:
-        """Raise `OutputError` if the consumer has closed stdout. Works while there is nothing to write."""
+        """Raise `OutputError` if the consumer has closed stdout, even while nothing is being written.
+
+        Does nothing on platforms without `poll`.
+        """
         if hasattr(select, "poll"):
             stdout = select.poll()
             stdout.register(sys.__stdout__ or 1, 0)
@@ -70,7 +73,7 @@ class Writer(MsgSpecWriter):
 
 
 def _write(data: memoryview) -> int:
-    """Write, and return the number of bytes written. With PYTHONUNBUFFERED, a signal reduces it."""
+    """Write, and return the number of bytes written. With PYTHONUNBUFFERED, a signal can cut it short."""
     try:
         written: int | None = sys.stdout.buffer.write(data)
     except BlockingIOError as error:

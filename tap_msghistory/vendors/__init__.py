@@ -23,7 +23,7 @@ SOURCES: tuple[type[HistorySource], ...] = (
 
 
 def enabled_sources(config: Mapping[str, Any]) -> list[type[HistorySource]]:
-    """Return the histories of each vendor whose credentials are set; without any, those of all vendors."""
+    """Return the enabled histories of each configured vendor, or of all vendors if none is configured."""
     configured = {source.vendor for source in SOURCES if source.vendor.is_configured(config)}
     return [
         source

@@ -59,8 +59,8 @@ class EdnaEndpoint:
     def page_request(self, window: Window, start: int, limit: int) -> Request:
         """Return the request for a page; `start` is the number of rows to skip.
 
-        Rows are sorted by `messageId`, which never changes. A status or a time that changes while pages are
-        read therefore moves no row to another page.
+        Rows are sorted by `messageId`, which never changes. Therefore, no row moves to another page if its
+        status or a time changes while pages are read.
         """
         return self._request(window, start, limit, "messageId")
 
@@ -80,7 +80,7 @@ class EdnaEndpoint:
     def rows(self, content: Any) -> list[Any]:
         """Return the rows of a page; `content: null` without further rows is an empty page."""
         if content.content is None and content.hasNext:
-            raise UnexpectedResponseError("it announces more messages without a list of messages")
+            raise UnexpectedResponseError("it indicates more messages but contains no list of messages")
         return content.content or []
 
     def has_next(self, content: Any) -> bool | None:
@@ -128,8 +128,8 @@ class EdnaHistorySource(PagedHistorySource):
             "messageId": config.get("edna_message_id"),
             "subscriberFilter": address and {"address": address, "type": config["edna_subscriber_type"]},
         }
-        given = {name: value for name, value in filters.items() if value not in (None, [])}
-        return EdnaEndpoint(self.vendor.base_url(config), given)
+        active = {name: value for name, value in filters.items() if value not in (None, [])}
+        return EdnaEndpoint(self.vendor.base_url(config), active)
 
     @property
     def defaults(self) -> dict[str, Any]:

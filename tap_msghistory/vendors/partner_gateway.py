@@ -103,11 +103,11 @@ class PartnerGatewayEndpoint:
         """Return the rows of a page."""
         rows: list[Any] | None = content if isinstance(content, list) else content and content.messages
         if rows is None:
-            raise UnexpectedResponseError("it has no list of messages")
+            raise UnexpectedResponseError("it contains no list of messages")
         return rows
 
     def has_next(self, content: Any) -> bool | None:  # noqa: ARG002
-        """Return None: the gateway does not announce more rows."""
+        """Return None: the response does not indicate whether more rows follow."""
         return None
 
 
@@ -121,7 +121,7 @@ class PartnerGatewayHistorySource(PagedHistorySource):
     replication_key = "sendDate"
     paginator = PageNumberPaginator
     vendor = PARTNER_GATEWAY
-    #: Senders choose identifiers, and may use one for several messages.
+    #: A missing messageId is replaced by the customerMessageId, which senders choose and may reuse.
     distinguished_by = ("destination", "sendDate")
     id_fallback = "customerMessageId"
 

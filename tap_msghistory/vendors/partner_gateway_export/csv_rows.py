@@ -1,4 +1,4 @@
-"""Parses a CSV file into rows as the JSON API would return them. Pure, and in constant memory."""
+"""Parses a CSV file into rows like those of the JSON API. Pure, and in constant memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from tap_msghistory.stats import WindowStats
 
 csv.field_size_limit(2**31 - 1)  # a text may exceed the default of 131,072 characters
 
-# By separator. If columns are not separated by commas, a comma may be the decimal sign.
-_NUMBERS = {
+#: Patterns of numbers by column separator. Unless columns are separated by commas, a comma may be the decimal
+#: separator.
+_NUMBER_PATTERNS = {
     ",": re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII),
     ";": re.compile(r"[+-]?\d{1,30}([.,]\d{1,30})?", re.ASCII),
 }
-_NUMBERS |= {"\t": _NUMBERS[";"], "|": _NUMBERS[";"]}
+_NUMBER_PATTERNS |= {"\t": _NUMBER_PATTERNS[";"], "|": _NUMBER_PATTERNS[";"]}
+_SEPARATORS = tuple(_NUMBER_PATTERNS)
 _SEPARATOR_LINE = re.compile(r"""["']?sep=([,;\t|])["']?""", re.IGNORECASE)
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _BLANKS = "\ufeff \t\r\n"
@@ -36,7 +38,7 @@ _IDENTIFIERS = {"messageId", "customerMessageId"}
 _NO_LETTERS = re.compile(r"[\W_]+")
 
 
-class _Known(NamedTuple):
+class _KnownColumn(NamedTuple):
     """A column that is a property of the schema."""
 
     property: str
@@ -51,14 +53,14 @@ class _Column(NamedTuple):
     convert: Callable[[str], Any] | None
 
 
-class CsvRows:
+class CsvParser:
     """Reads files whose columns are identified by name, ignoring case, spaces and punctuation."""
 
-    def __init__(self, schema: Mapping[str, Any], *, needed: Iterable[set[str]]) -> None:
-        """Require a column for one property of each set in `needed`."""
-        self._needed = tuple(needed)
+    def __init__(self, schema: Mapping[str, Any], *, required: Iterable[set[str]]) -> None:
+        """Require a column for at least one property of each set in `required`."""
+        self._required = tuple(required)
         self._known = {
-            _folded(alias): _Known(name, alias, json_type(declaration))
+            _folded(alias): _KnownColumn(name, alias, json_type(declaration))
             for name, declaration in schema["properties"].items()
             if name != EXTRA_FIELDS
             for alias in (*declaration.get("x-aliases", ()), name)
@@ -73,12 +75,12 @@ class CsvRows:
         """Yield the rows of a file, keyed by the schema's aliases, or by the header for other columns.
 
         The encoding is that of the byte order mark or of the charset in `headers`, by default UTF-8. The
-        separator is one of `_NUMBERS`; a first line like `sep=;` may name it. Empty cells are left out. A row
-        with another number of columns is rejected. A file without a header has no rows.
+        separator is a comma, semicolon, tab or pipe; a first line such as `sep=;` may declare it. Empty cells
+        are omitted. A row with a different number of columns is rejected. An empty file has no rows.
 
-        Raises `UnexpectedResponseError` for a file of another kind, and for one that ends early: within a
-        quoted text, or with a last row that has fewer columns and no line break. A file cut within its last
-        cell can only be detected by HTTP, from its length or its encoding.
+        Raises `UnexpectedResponseError` if the header lacks required columns, or if the file ends within a
+        quoted text or with a row that has fewer columns and no line break. A file that is cut off within its
+        last cell can only be detected by HTTP, from its length or its encoding.
         """
         lines = _Lines(_texts(chunks, {} if headers is None else headers, stats or WindowStats()))
         header = next((line for line in lines if line.strip(_BLANKS)), "")
@@ -87,7 +89,7 @@ class CsvRows:
             header = next(lines, "")
         if not header.strip(_BLANKS):
             return
-        separator, columns = self._columns(header, [named[1]] if named else [*_NUMBERS])
+        separator, columns = self._columns(header, [named[1]] if named else _SEPARATORS)
         reader = csv.reader(chain([header], lines), delimiter=separator, strict=True)
         next(reader)
         lines.start_row()
@@ -111,13 +113,13 @@ class CsvRows:
                 yield Rejected({"columns": cells}, reason)
 
     def _columns(self, header: str, separators: Iterable[str]) -> tuple[str, list[_Column]]:
-        """Return the separator for which all needed columns exist, and the columns."""
+        """Return the separator for which all required columns exist, and the columns."""
         for separator in separators:
-            numbers = _NUMBERS[separator]
+            numbers = _NUMBER_PATTERNS[separator]
             names = _cells(header, separator)
             known = [self._known.get(_folded(name)) for name in names]
             properties = {column.property for column in known if column}
-            if all(properties & needed for needed in self._needed):
+            if all(properties & names for names in self._required):
                 keys = _distinct(
                     [column.alias if column else name for name, column in zip(names, known, strict=True)]
                 )
@@ -193,12 +195,12 @@ def _row(columns: list[_Column], cells: list[str]) -> Row:
             if value is not None:
                 row[key] = value
             elif _SCIENTIFIC.fullmatch(_unwrapped(cell)):
-                row[f"{key} (rounded)"] = cell  # digits are lost, so it identifies nothing
+                row[f"{key} (rounded)"] = cell  # digits are lost, so it is not an identifier
     return row
 
 
-def _conversion(known: _Known | None, numbers: re.Pattern[str]) -> Callable[[str], Any] | None:
-    """Return the conversion of a column's cells; None for none, as in the text of a message."""
+def _conversion(known: _KnownColumn | None, numbers: re.Pattern[str]) -> Callable[[str], Any] | None:
+    """Return the conversion of a column's cells; None if cells stay unchanged, as in `body`."""
     if known is None:
         return _without_formula
     if known.property in _IDENTIFIERS:
@@ -218,7 +220,7 @@ def _identifier(cell: str) -> str | None:
 
 
 def _unwrapped(cell: str) -> str:
-    """Return a cell without the marks that keep spreadsheets from reading a number or a formula."""
+    """Return a cell without the marks that keep spreadsheets from reading it as a number or a formula."""
     return _TEXT_MARK.sub("", _without_formula(cell))
 
 

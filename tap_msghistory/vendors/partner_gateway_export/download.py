@@ -1,4 +1,7 @@
-"""Downloads from pre-signed links: without credentials, as they lead to another host, and never logged."""
+"""Downloads files from pre-signed links.
+
+Sends no credentials, because the links point to another host, and never logs a link.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from http import HTTPStatus
 import urllib3
 from urllib3 import HTTPHeaderDict
 
-from tap_msghistory.config.validation import is_private_url
+from tap_msghistory.config.validation import is_secure_url
 from tap_msghistory.errors import ApiError
 from tap_msghistory.http.connections import headers as request_headers
 from tap_msghistory.http.connections import pool_for
@@ -42,7 +45,7 @@ class Downloader:
         Raises `DownloadError` if the download is incomplete, and `ApiError` for a link without TLS (except
         to loopback) and if `stats.cancelled` is set.
         """
-        if not is_private_url(link):
+        if not is_secure_url(link):
             raise ApiError("the partner gateway: its link to an export is not an https:// URL")
         stats.requests += 1
         try:
@@ -58,7 +61,7 @@ class Downloader:
                         raise ApiError("stopped while downloading")
                     yield chunk
         except urllib3.exceptions.HTTPError as error:
-            raise DownloadError(f"the download broke off ({type(error).__name__})") from None
+            raise DownloadError(f"the download was interrupted ({type(error).__name__})") from None
 
     def _open(self, link: str, pool: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
         with _quiet():
@@ -86,7 +89,7 @@ def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
             try:
                 yield member.decompress(rest)
             except zlib.error:
-                raise DownloadError("the file is not gzip although its header says so") from None
+                raise DownloadError("the file is not gzip although Content-Encoding declares it") from None
             is_complete, rest = member.eof, member.unused_data
             if member.eof:
                 member = zlib.decompressobj(_GZIP)
@@ -96,7 +99,7 @@ def _decoded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep urllib3 from logging the requests of this thread: it would log the link."""
+    """Keep urllib3 from logging the requests of this thread, because it would log the link."""
     token = _is_quiet.set(True)
     try:
         yield

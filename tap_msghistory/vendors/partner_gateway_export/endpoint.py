@@ -1,7 +1,7 @@
 """The export endpoints: `POST .../messages/history/export` and `.../exports`.
 
-Sources: the vendor's API reference, and its guide on exports. They describe the responses without showing
-any, so each value is read from several names. These names are defined only here.
+Sources: the vendor's API reference, and its guide on exports. They describe the responses without
+examples, so each value is looked up under several names. These names are defined only here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TOLERANCE = timedelta(seconds=1)
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
-class State(Enum):
+class JobState(Enum):
     """The state of a job."""
 
     PENDING = "pending"
@@ -67,11 +67,11 @@ class Job:
     """A job in the list of jobs."""
 
     id: str
-    state: State
+    state: JobState
     start: datetime | None  #: of the exported range; None: not listed
     end: datetime | None
-    filters: Mapping[str, Any]  #: those listed with a value
-    is_of_messages: bool  #: False if it is listed as an export of something else
+    filters: Mapping[str, Any]  #: the listed filters that have a value
+    exports_messages: bool  #: False if the list names another type of export
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class PartnerGatewayExportEndpoint:
         return Request("GET", url, params={"page": page, "limit": JOBS_PER_PAGE})
 
     def link_request(self, job_id: str) -> Request:
-        """Return the request for the link to a job's file. Its status is 400 if the file was deleted."""
+        """Return the request for the link to a job's file. The status is 400 if the file was deleted."""
         return Request("GET", self._job_url(job_id))
 
     def renew_request(self, job_id: str) -> Request:
@@ -113,7 +113,7 @@ class PartnerGatewayExportEndpoint:
         content = json_bodies.read(response, _decoder)
         id_ = _as_id(_first(content, _ID) if isinstance(content, dict) else content)
         if id_ is None:
-            raise UnexpectedResponseError("it has no id of an export")
+            raise UnexpectedResponseError("it contains no export id")
         return id_
 
     def jobs(self, response: BaseHTTPResponse) -> list[Job | None]:
@@ -129,7 +129,7 @@ class PartnerGatewayExportEndpoint:
         content = json_bodies.read(response, _decoder)
         link = _first(content, _LINK) if isinstance(content, dict) else content
         if not isinstance(link, str) or not link:
-            raise UnexpectedResponseError("it has no link")
+            raise UnexpectedResponseError("it contains no link")
         return link
 
     def is_for(self, job: Job, window: Window) -> bool:
@@ -141,7 +141,7 @@ class PartnerGatewayExportEndpoint:
         is_range = all(
             listed is not None and abs(listed - expected) <= _TOLERANCE for listed, expected in bounds
         )
-        return is_range and job.is_of_messages and job.filters == self.filters
+        return is_range and job.exports_messages and job.filters == self.filters
 
     def _job_url(self, job_id: str) -> str:
         return f"{self.base_url}/partner-gateway/v1/exports/{quote(job_id, safe='')}"
@@ -157,7 +157,7 @@ def _job(entry: Any) -> Job | None:
         start=_time(_first(entry, _START)),
         end=_time(_first(entry, _END)),
         filters=_filters(entry),
-        is_of_messages=_is_of_messages(_first(entry, _KIND)),
+        exports_messages=_exports_messages(_first(entry, _KIND)),
     )
 
 
@@ -168,24 +168,24 @@ def _filters(entry: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             found.update(_filters(value))
         elif name.lower().endswith("filters") and value not in _EMPTY:
-            found[name] = value  # in an unknown form, so it equals no filter of this tap
+            found[name] = value  # in an unknown form, so it matches no filter of this tap
     return found
 
 
-def _is_of_messages(kind: Any) -> bool:
+def _exports_messages(kind: Any) -> bool:
     return kind is None or any(word in str(kind).upper() for word in ("MESSAGE", "HISTORY"))
 
 
-def _state(entry: dict[str, Any]) -> State:
+def _state(entry: dict[str, Any]) -> JobState:
     status, is_available = _first(entry, _STATUS), _first(entry, _IS_AVAILABLE)
     name = "".join(filter(str.isalpha, str(status or ""))).upper()
     if not name:
-        return State.READY if is_available else State.PENDING
+        return JobState.READY if is_available else JobState.PENDING
     if name in _READY:
-        return State.READY if is_available in (None, True) else State.EXPIRED
+        return JobState.READY if is_available in (None, True) else JobState.EXPIRED
     if name in _PENDING:
-        return State.READY if is_available else State.PENDING
-    return State.EXPIRED if name == "EXPIRED" else State.FAILED
+        return JobState.READY if is_available else JobState.PENDING
+    return JobState.EXPIRED if name == "EXPIRED" else JobState.FAILED
 
 
 def _first(content: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -1,4 +1,4 @@
-"""The life of an export job: queue it once, wait for it, renew its file when that has expired."""
+"""The lifecycle of an export job: queue it once, wait for it, and renew its file if the file has expired."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway_export.endpoint import (
     JOBS_PER_PAGE,
     Job,
+    JobState,
     PartnerGatewayExportEndpoint,
-    State,
 )
 
 logger = logging.getLogger("tap-msghistory.exports")
 
 #: Jobs per window: if the first fails, a second is queued.
 _JOBS_PER_WINDOW = 2
-#: Queue requests with an ambiguous outcome, and renewals of a file, before a window fails.
+#: Maximum number of queue requests with an ambiguous outcome, and of renewals of a file.
 _MAX_ATTEMPTS = 5
 #: Pages of the list (200 jobs) that are searched for a job whose id is unknown. If it is not found, a second
 #: job is queued.
@@ -62,7 +62,7 @@ class ExportJobs:
         timeout: float,
         poll_schedule: PollSchedule = POLL_SCHEDULE,
     ) -> None:
-        """Store the configuration. `timeout` is the maximum time to wait for a job, in seconds."""
+        """Store the configuration. `timeout` is the maximum time to wait for a window, in seconds."""
         self._endpoint = endpoint
         self._client = client
         self._timeout = timeout
@@ -105,17 +105,17 @@ class ExportJobs:
                 raise ApiError(f"the partner gateway: the export of {window.describe()} failed")
         raise _gave_up(window, "its file expired repeatedly")
 
-    def listed(self, stats: WindowStats, page: int = 0) -> list[Job | None]:
+    def list_jobs(self, stats: WindowStats, page: int = 0) -> list[Job | None]:
         """Return a page of the account's jobs."""
         return self._client.send(self._endpoint.list_request(page), self._endpoint.jobs, stats)
 
     def _queue(self, window: Window, stats: WindowStats) -> str:
         """Queue a job and return its id. After an ambiguous outcome, search the list for it first.
 
-        Jobs are queued one at a time, so that a new job in the list cannot be another window's.
+        Jobs are queued one at a time, so that a new job in the list cannot belong to another window.
         """
         with self._queueing:
-            known = {job.id for _, job in self._all_listed(stats, range(_MAX_PAGES))}
+            known = {job.id for _, job in self._all_jobs(stats, range(_MAX_PAGES))}
             for _ in range(_MAX_ATTEMPTS):
                 try:
                     return self._client.send(
@@ -129,25 +129,25 @@ class ExportJobs:
         raise _gave_up(window, "every queue request had an ambiguous outcome")
 
     def _find_new(self, window: Window, known: set[str], stats: WindowStats) -> Job | None:
-        """Return a job that is listed as the one just requested."""
-        new = (job for _, job in self._all_listed(stats, range(_MAX_PAGES)) if job.id not in known)
+        """Return the new job that matches the request just sent."""
+        new = (job for _, job in self._all_jobs(stats, range(_MAX_PAGES)) if job.id not in known)
         return next((job for job in new if self._endpoint.is_for(job, window)), None)
 
     def _is_ready(self, job_id: str, window: Window, deadline: float, stats: WindowStats) -> bool:
         """Wait for a job to end, and return whether it has a file."""
         for _ in range(_MAX_ATTEMPTS):
             state = self._wait(job_id, window, deadline, stats)
-            if state is not State.EXPIRED:
-                return state is State.READY
+            if state is not JobState.EXPIRED:
+                return state is JobState.READY
             self._renew(job_id, window, stats)
         raise _gave_up(window, "it expired repeatedly")
 
-    def _wait(self, job_id: str, window: Window, deadline: float, stats: WindowStats) -> State:
+    def _wait(self, job_id: str, window: Window, deadline: float, stats: WindowStats) -> JobState:
         page = 0
         for pause in self._poll_schedule.pauses():
             self._client.pause(min(pause, max(deadline - time.monotonic(), 0.0)), stats)
             page, job = self._find(job_id, page, stats)
-            if job and job.state is not State.PENDING:
+            if job and job.state is not JobState.PENDING:
                 return job.state
             if time.monotonic() >= deadline:
                 break
@@ -156,20 +156,20 @@ class ExportJobs:
     def _find(self, job_id: str, page: int, stats: WindowStats) -> tuple[int, Job | None]:
         """Return a job and its page, starting with `page`, where it was found last.
 
-        The list may not show a new job at once, and may be long and sorted oldest first.
+        A new job may be missing from the list at first, and the list may be long and sorted oldest first.
         """
         last, all_pages = [page] if page else [], itertools.count()
         for pages in (last, all_pages):
-            for found_on, job in self._all_listed(stats, pages):
+            for found_on, job in self._all_jobs(stats, pages):
                 if job.id == job_id:
                     return found_on, job
         return 0, None
 
-    def _all_listed(self, stats: WindowStats, pages: Iterable[int]) -> Iterator[tuple[int, Job]]:
+    def _all_jobs(self, stats: WindowStats, pages: Iterable[int]) -> Iterator[tuple[int, Job]]:
         """Yield the account's jobs with their pages, until a page is short or contains no new job."""
         seen: set[str] = set()
         for page in pages:
-            listed = self.listed(stats, page)
+            listed = self.list_jobs(stats, page)
             jobs = [job for job in listed if job is not None and job.id not in seen]
             yield from ((page, job) for job in jobs)
             seen.update(job.id for job in jobs)
@@ -182,4 +182,4 @@ class ExportJobs:
 
 
 def _gave_up(window: Window, reason: str) -> ApiError:
-    return ApiError(f"the partner gateway: gave up the export of {window.describe()}: {reason}")
+    return ApiError(f"the partner gateway: gave up on the export of {window.describe()}: {reason}")

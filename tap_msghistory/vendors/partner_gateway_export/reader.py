@@ -1,4 +1,4 @@
-"""Reads one window by an export: a job, its file, and the file's messages in send order."""
+"""Reads one window with an export job: waits for its file and sorts the messages by send time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tap_msghistory.reading.layout import Layout
 from tap_msghistory.reading.records import RecordNormalizer, Rejected, Row, record_type
 from tap_msghistory.reading.spooled_rows import SpooledRows
 from tap_msghistory.stats import WindowStats
-from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
+from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvParser
 from tap_msghistory.vendors.partner_gateway_export.download import Downloader, DownloadError
 from tap_msghistory.vendors.partner_gateway_export.jobs import ExportJobs
 
@@ -38,14 +38,14 @@ class ExportReader:
         client: Client,
         jobs: ExportJobs,
         downloader: Downloader,
-        rows: CsvRows,
+        parser: CsvParser,
         normalizer: RecordNormalizer,
         layout: Layout,
     ) -> None:
         self._client = client
         self._jobs = jobs
         self._downloader = downloader
-        self._rows = rows
+        self._parser = parser
         self._normalizer = normalizer
         self._layout = layout
         self._record = record_type(layout.schema, extra_fields=None)
@@ -55,13 +55,14 @@ class ExportReader:
     ) -> WindowContents:
         """Return the window's messages; `on_size_known` is called once the job is queued.
 
-        An incomplete download is repeated with a new link; nothing of it has been emitted yet. A window that
-        is read again and that the vendor refuses is returned with the refusal. Raises `TapError`.
+        An incomplete or invalid file is downloaded again with a new link; none of its rows have been emitted
+        yet. If the vendor refuses a revisit or lookback window, the window is returned with the refusal.
+        Raises `TapError`.
         """
         try:
             job_id = self._jobs.run(window, on_size_known, stats)
         except ApiError as error:
-            if not error.is_refusal or window.reason is Reason.NEW:
+            if not error.is_range_refused or window.reason is Reason.NEW:
                 raise
             return WindowContents(window, stats, None, error)
         attempts = 0
@@ -74,7 +75,7 @@ class ExportReader:
                 reason = str(error)
             if attempts == _MAX_DOWNLOADS:
                 raise ApiError(
-                    f"the partner gateway: gave up the export of {window.describe()} after {attempts} "
+                    f"the partner gateway: gave up on the export of {window.describe()} after {attempts} "
                     f"attempts: {reason}"
                 )
             wait = backoff_delay(attempts, 0.0)
@@ -87,7 +88,7 @@ class ExportReader:
         try:
             headers = HTTPHeaderDict()
             chunks = self._downloader.chunks(link, stats, headers)
-            for rows in _parts(self._rows.read(chunks, headers, stats)):
+            for rows in _parts(self._parser.read(chunks, headers, stats)):
                 spooled.add(map(self._item, rows))
             spooled.finish()
             stats.pages += 1

@@ -11,7 +11,7 @@ from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import load_schema
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway import PARTNER_GATEWAY
-from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvRows
+from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvParser
 from tap_msghistory.vendors.partner_gateway_export.download import Downloader
 from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint
 from tap_msghistory.vendors.partner_gateway_export.jobs import POLL_SCHEDULE, ExportJobs, PollSchedule
@@ -21,7 +21,7 @@ _SCHEMA = load_schema("partner_gateway_message")
 
 
 class PartnerGatewayExportSource(HistorySource):
-    """Messages of all channels that were sent through the API; no others."""
+    """Messages of all channels that were sent through the API, read from CSV exports."""
 
     name = "partner_gateway_history_export"
     schema: ClassVar[dict[str, Any]] = {
@@ -31,27 +31,27 @@ class PartnerGatewayExportSource(HistorySource):
             **_SCHEMA["properties"],
             "channel": {**_SCHEMA["properties"]["channel"], "type": "string"},
         },
-        "description": "Messages of all channels, by the partner gateway's CSV export: only those sent "
-        "through the API. Messages of campaigns and of the web console are not included.",
+        "description": "Messages of all channels from the partner gateway's CSV export. Includes only "
+        "messages sent through the API, not those of campaigns or of the web console.",
     }
-    #: A file has messages of several channels, each with its own identifiers.
+    #: A file contains messages of several channels, each with its own identifiers.
     primary_keys = ("messageId", "channel")
     replication_key = "sendDate"
     vendor = PARTNER_GATEWAY
     enabled_by = "partner_gateway_export"
-    #: Senders choose identifiers, and may use one for several messages.
+    #: A missing messageId is replaced by the customerMessageId, which senders choose and may reuse.
     distinguished_by = ("destination", "sendDate")
     id_fallback = "customerMessageId"
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
-    #: If a response does not identify a job, a process could take another process's job for its own.
+    #: If a response does not identify a job, a process could mistake another process's job for its own.
     max_processes = 1
     #: The schedule of polls for jobs.
     poll_schedule: ClassVar[PollSchedule] = POLL_SCHEDULE
 
     @property
     def workers(self) -> int:
-        """The number of jobs at once."""
+        """The number of concurrent jobs."""
         return self.account.settings.export_concurrency
 
     @cached_property
@@ -75,14 +75,14 @@ class PartnerGatewayExportSource(HistorySource):
             client=self.client,
             jobs=self.jobs,
             downloader=Downloader(timeout=self.account.settings.request_timeout),
-            rows=CsvRows(self.schema, needed=[{"messageId", self.id_fallback}, {self.replication_key}]),
+            parser=CsvParser(self.schema, required=[{"messageId", self.id_fallback}, {self.replication_key}]),
             normalizer=self.normalizer,
             layout=self.layout,
         )
 
     @cached_property
     def sampler(self) -> ExportSampler:
-        """Small requests that queue no job."""
+        """Checks that do not queue a job."""
         return ExportSampler(self.jobs)
 
 
@@ -94,12 +94,12 @@ class ExportSampler:
 
     def check(self, window: Window) -> str:  # noqa: ARG002
         """List the jobs."""
-        self._jobs.listed(WindowStats())
+        self._jobs.list_jobs(WindowStats())
         return "ok, export jobs can be listed"
 
     def sample(self, window: Window) -> list[Any]:  # noqa: ARG002
         """List the jobs, and return no records."""
-        self._jobs.listed(WindowStats())
+        self._jobs.list_jobs(WindowStats())
         return []
 
     def estimate(self, window: Window, stats: WindowStats) -> float | None:  # noqa: ARG002
