@@ -24,8 +24,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 #: Modules with tests of single functions and state machines.
 _UNIT_MODULES = {
     "test_data", "test_export_files", "test_export_spool", "test_fast_path", "test_faults",
-    "test_meltano_yml", "test_portability", "test_progress", "test_recipes", "test_sandbox_generate",
-    "test_settings", "test_state", "test_windows",
+    "test_meltano_yml", "test_paginators", "test_portability", "test_progress", "test_recipes",
+    "test_sandbox_generate", "test_settings", "test_state", "test_windows",
 }  # fmt: skip
 _SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served"}
 

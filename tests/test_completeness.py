@@ -9,15 +9,11 @@ import sys
 from collections import Counter
 from datetime import timedelta
 from itertools import accumulate
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tap_msghistory.reading.paginators import OffsetPaginator, PageNumberPaginator
 from tests.processes import environment
-from tests.support import LEDGER, selecting, sync
+from tests.support import LEDGER, ROOT, selecting, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
@@ -25,11 +21,11 @@ DAYS = timedelta(days=60)
 
 
 def edna(count, span=DAYS, **options):
-    return Vendor([edna_row(*it) for it in enumerate(spread(count, span), start=1)], **options)
+    return Vendor([edna_row(*numbered) for numbered in enumerate(spread(count, span), start=1)], **options)
 
 
 def gateway(count, span=DAYS, **options):
-    return Vendor([gateway_row(*it) for it in enumerate(spread(count, span), start=1)], **options)
+    return Vendor([gateway_row(*numbered) for numbered in enumerate(spread(count, span), start=1)], **options)
 
 
 def read(vendor, **settings):
@@ -323,55 +319,6 @@ def test_negative_identifiers_at_a_boundary_are_different():
     assert_all_arrive_once(records, vendor.rows)
 
 
-# The state machines, for all lists and servers.
-
-
-def serve(rows, asked, cap, *, by_cap):
-    limit = min(asked.limit, cap)
-    start = asked.start * (limit if by_cap else asked.limit)
-    return rows[start : start + limit]
-
-
-@given(st.integers(0, 400), st.integers(8, 60), st.lists(st.integers(8, 60), min_size=1), st.booleans())
-def test_pages_by_number_reach_every_row_whatever_the_cap(count, page_size, caps, by_cap):
-    pages, rows = PageNumberPaginator(), [*range(count)]
-    seen: set[int] = set()
-    for request in range(5_000):
-        if pages.finished:
-            break
-        asked = pages.next(page_size)
-        page = serve(rows, asked, caps[min(request, len(caps) - 1)], by_cap=by_cap)
-        pages.advance(asked, page, has_next=None, new=len({*page} - seen))
-        seen.update(page)
-    assert pages.finished
-    assert pages.moved or seen == {*rows}
-
-
-@given(
-    st.integers(0, 400),
-    st.integers(1, 60),
-    st.integers(1, 60),
-    st.sampled_from([None, True]),
-    st.integers(0, 9),
-)
-def test_pages_by_offset_reach_every_row_whatever_the_cap(count, page_size, cap, says, deleted_at):
-    """A row in front that is deleted while pages are read is noticed if it hides another."""
-    pages, rows = OffsetPaginator(), [*range(count)]
-    seen: set[int] = set()
-    for request in range(5_000):
-        if pages.finished:
-            break
-        if request == deleted_at and rows:
-            del rows[0]
-        asked = pages.next(page_size)
-        page = rows[asked.start : asked.start + min(asked.limit, cap)]
-        more = asked.start + len(page) < len(rows)
-        pages.advance(asked, page, has_next=more if says else None, new=len({*page} - seen))
-        seen.update(page)
-    assert pages.finished
-    assert pages.moved or min(page_size, cap) == 1 or seen >= {*rows}
-
-
 @pytest.mark.parametrize(("count", "size"), [(40_000, 10_000), (15_000, 30_000)])
 def test_memory_is_bounded_by_bytes_not_by_messages(count, size):
     vendor = edna(count)
@@ -387,7 +334,7 @@ def test_memory_is_bounded_by_bytes_not_by_messages(count, size):
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             check=True,
         )
     assert int(finished.stderr.split()[-1]) < 200_000

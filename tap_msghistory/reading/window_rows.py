@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import compress, count
 from operator import attrgetter, eq
 from typing import Any
@@ -135,6 +136,30 @@ class WindowRows:
                 done = bisect_right(times, times[index])
                 records[index:done] = sorted(records[index:done], key=self._layout.sort_key)
         return records, times
+
+
+@dataclass(slots=True)
+class WindowPass:
+    """One pass over the pages of a window."""
+
+    rows: WindowRows
+    positions: int  #: positions in the server's list, including rows listed twice
+    moved: bool
+    repeats: bool  #: the pass ended because pages contained nothing new
+    is_short_page: bool  #: all rows came in one page that was not full
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the rows received are exactly those that the server listed."""
+        return not self.moved and len(self.rows) == self.positions
+
+    def agrees_with(self, other: WindowPass) -> bool:
+        """Return whether two passes received the same messages, even if the server lists some twice."""
+        return (
+            not (self.moved or other.moved)
+            and self.positions == other.positions
+            and self.rows.fingerprints() == other.rows.fingerprints()
+        )
 
 
 def _without_shared_keys(records: list[Any], layout: Layout) -> tuple[list[Any], list[Rejected]]:

@@ -1,0 +1,168 @@
+"""Checks that no limit on rows per query has cut off rows of a window."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from tap_msghistory.planning.windows import Size, Window
+from tap_msghistory.reading.page_decoder import Page
+from tap_msghistory.reading.paginators import Paginator
+from tap_msghistory.reading.probe import WindowProbe
+from tap_msghistory.reading.read_ahead import WindowSplitRequired
+from tap_msghistory.reading.series import Series
+from tap_msghistory.reading.window_rows import WindowPass
+from tap_msghistory.stats import WindowStats
+from tap_msghistory.timestamps import MILLISECOND, from_text, to_text
+
+logger = logging.getLogger("tap-msghistory.reader")
+
+#: Size of the page that locates the last row of a window, whose position may differ from the expected one.
+_COUNT_ROWS = 100
+_SECOND = timedelta(seconds=1)
+
+
+class Completeness(Enum):
+    """Whether the rows of a window are complete."""
+
+    COMPLETE = auto()
+    CUT_OFF = auto()  #: the server returns only some of the rows
+    CHANGING = auto()  #: rows were added while the window was read
+
+
+class CompletenessCheck:
+    """Compares the rows of a window with those of its halves, which cost two small requests."""
+
+    def __init__(
+        self,
+        series: Series,
+        paginator: type[Paginator],
+        probe: WindowProbe,
+        read_pages: Callable[[Window, Callable[[], None], WindowStats], WindowPass],
+    ) -> None:
+        """`read_pages` reads all pages of a window once."""
+        self._series = series
+        self._endpoint = series.endpoint
+        self._layout = series.layout
+        self._limits = series.limits
+        self._paginator = paginator
+        self._probe = probe
+        self._read_pages = read_pages
+
+    def __call__(self, window: Window, current: WindowPass, stats: WindowStats) -> Completeness:
+        """Determine whether a limit on rows per query has cut off rows of a window.
+
+        Raises `WindowSplitRequired` if it has and the window can be split.
+        """
+        limits, rows = self._limits, current.positions
+        if limits.max_rows_per_query is not None and rows >= limits.max_rows_per_query:
+            if window.splittable:
+                self._probe(window, None, stats)
+                raise WindowSplitRequired(window.parts(2))
+            logger.warning(
+                "The vendor returns only %d messages of the window %s, which cannot be split further; its "
+                "other messages are missing",
+                rows,
+                window.describe(),
+            )
+            return Completeness.CUT_OFF
+        is_known = current.is_short_page or rows in (window.expected_rows, 1) or rows <= limits.reached_rows
+        if window.splittable and not is_known:
+            halves = _halves(window, current.rows.send_times())
+            total = self._count_seen(halves, current, stats)
+            if total is None and self._compare_count(window, rows, stats) <= 0:
+                limits.max_rows_per_query = rows
+                logger.warning(
+                    "The vendor returns at most %d messages per query; windows are split to stay below this "
+                    "limit",
+                    rows,
+                )
+                raise WindowSplitRequired(halves)
+            if total is None or total < rows:
+                return Completeness.CHANGING
+        limits.reached_rows = max(limits.reached_rows, rows)
+        return Completeness.COMPLETE
+
+    def _count_seen(self, halves: list[Window], current: WindowPass, stats: WindowStats) -> int | None:
+        """Return the number of rows of two halves; None if they have rows that the whole does not have.
+
+        If a limit had cut off rows of the whole, the halves would contain others. Servers list the rows of a
+        half in the same order as those of the whole, so if the last row of a half was seen, all were.
+        """
+        seen, times, total = current.rows.fingerprints(), current.rows.send_times(), 0
+        for half in halves:
+            start, end = (bisect_right(times, to_text(bound)) for bound in (half.start, half.end))
+            count = self._count_part(half, (end - start, current.positions), seen, stats)
+            if count is None:
+                return None
+            total += count
+        return total
+
+    def _count_part(
+        self, part: Window, expected: tuple[int, int], seen: set[int], stats: WindowStats
+    ) -> int | None:
+        """Return the number of rows of a part; None if it has unseen rows.
+
+        Looks for the last row near the `expected` numbers. If it is elsewhere, all pages are read.
+        """
+        pages = self._paginator(None)
+        size = min(_COUNT_ROWS, self._series.page_size)
+        for requested in (pages.page_around(expected[0], size), pages.confirmation(expected[1])):
+            page = self._request_page(part, requested.start, requested.limit, stats)
+            if not seen.issuperset(map(self._layout.fingerprint, page.items)):
+                return None
+            count = requested.first + len(page.items)
+            is_short = len(page.items) < requested.limit and (page.items or requested.first == 0)
+            if is_short and self._is_end(part, count, page, stats):
+                return count
+        whole = self._read_pages(replace(part, size=Size.FITS), lambda: None, stats)
+        return whole.positions if whole.rows.fingerprints() <= seen else None
+
+    def _is_end(self, window: Window, count: int, last_page: Page, stats: WindowStats) -> bool:
+        """Return whether a window has no more than `count` rows, which end with `last_page`."""
+        if not self._limits.may_be_cut(last_page, is_only_page=False):
+            return True
+        return not self._request_page(window, count, 1, stats).items
+
+    def _compare_count(self, window: Window, rows: int, stats: WindowStats) -> int:
+        """Return 0 if a window has exactly `rows`, 1 if it has more, -1 if it has fewer."""
+        requested = self._paginator(None).confirmation(rows)
+        page = self._request_page(window, requested.start, requested.limit, stats)
+        beyond = requested.first + len(page.items) - rows
+        return (beyond > 0) - (beyond < 0)
+
+    def _request_page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
+        return self._series.send(self._endpoint.page_request(window, start, limit), stats)
+
+
+def _halves(window: Window, times: Sequence[str]) -> list[Window]:
+    """Split a window in the middle of the ordered send times that lie inside it."""
+    inside = times[bisect_right(times, to_text(window.start)) : bisect_right(times, to_text(window.end))]
+    middle = _gap_near_middle(inside)
+    if middle is None or not window.start < middle < window.end:
+        return window.parts(2)
+    return [
+        replace(window, end=middle, size=Size.UNKNOWN, expected_rows=None),
+        replace(window, start=middle, size=Size.UNKNOWN, expected_rows=None),
+    ]
+
+
+def _gap_near_middle(times: Sequence[str]) -> datetime | None:
+    """Return a time near the middle of ordered send times, in a gap between two of them.
+
+    Vendors may filter by whole seconds, and requests start a millisecond early, so a whole second in a gap of
+    two seconds is preferred to any time in a gap of three milliseconds.
+    """
+    middle = len(times) // 2
+    by_distance = sorted(range(1, len(times)), key=lambda index: abs(index - middle))
+    for gap in (timedelta(seconds=2), 3 * MILLISECOND):
+        for index in by_distance:
+            earlier = from_text(times[index - 1])
+            if from_text(times[index]) - earlier >= gap:
+                split = earlier + 2 * MILLISECOND
+                return split if gap < timedelta(seconds=1) else split.replace(microsecond=0) + _SECOND
+    return None
