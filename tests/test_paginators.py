@@ -72,7 +72,8 @@ def test_pages_cut_by_bytes_reach_every_row(count, page_size, page_bytes, sizes,
             break
         asked = pages.next(page_size)
         start = asked.start * asked.limit if by_number else asked.start
-        page, free = [], page_bytes
+        page: list[int] = []
+        free = page_bytes
         for row in rows[start : start + asked.limit]:
             free -= sizes[row % len(sizes)]
             if page and free < 0:
