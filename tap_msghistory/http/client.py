@@ -143,16 +143,7 @@ class Client:
         except urllib3.exceptions.LocationValueError:
             return Fail("the base URL or the proxy URL (HTTPS_PROXY in the environment) is not valid")
         except urllib3.exceptions.HTTPError as error:
-            host = urlsplit(request.url).netloc
-            causes = [*_causes(error)]
-            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-                return Fail(
-                    f"the TLS certificate of {host} is not trusted: check the base URL. If your network uses "
-                    "its own certificate authority, set SSL_CERT_FILE in the environment"
-                )
-            # The text of these errors can contain the request. Their names are enough.
-            names = " < ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
-            return Retry(f"no complete response from {host} ({names}); check the base URL if this persists")
+            return _classify_error(error, urlsplit(request.url).netloc)
 
     def _read_headers(self, response: BaseHTTPResponse) -> None:
         """Record the remaining requests and the server's time from the headers."""
@@ -197,6 +188,19 @@ class Client:
                 )
             stats.throttled_seconds += wait
             self.pause(wait, stats)
+
+
+def _classify_error(error: urllib3.exceptions.HTTPError, host: str) -> Retry | Fail:
+    """Decide by the causes of an error that prevented a response."""
+    types = [type(cause) for cause in _causes(error)]
+    if any(issubclass(type_, ssl.SSLCertVerificationError) for type_ in types):
+        return Fail(
+            f"the TLS certificate of {host} is not trusted: check the base URL. If your network uses its own "
+            "certificate authority, set SSL_CERT_FILE in the environment"
+        )
+    # The text of these errors can contain the request. Their names are enough.
+    names = " < ".join(dict.fromkeys(type_.__name__ for type_ in types))
+    return Retry(f"no complete response from {host} ({names}); check the base URL if this persists")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

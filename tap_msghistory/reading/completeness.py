@@ -117,7 +117,7 @@ class CompletenessCheck:
                 return None
             count = requested.first + len(page.items)
             is_short = len(page.items) < requested.limit and (page.items or requested.first == 0)
-            if is_short and self._is_end(part, count, page, stats):
+            if is_short and (count == expected[0] or self._is_end(part, count, page, stats)):
                 return count
         whole = self._read_pages(replace(part, size=Size.FITS), lambda: None, stats)
         return whole.positions if whole.rows.fingerprints() <= seen else None
