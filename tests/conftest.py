@@ -27,11 +27,17 @@ _UNIT_MODULES = {
     "test_meltano_yml", "test_paginators", "test_portability", "test_progress", "test_recipes",
     "test_sandbox_generate", "test_settings", "test_state", "test_windows",
 }  # fmt: skip
+#: Modules with the longest tests, which start first, so that no worker waits for another at the end.
+_LONG_MODULES = {
+    "test_completeness", "test_export_downloads", "test_histories", "test_meltano", "test_pipeline",
+    "test_shards", "test_spark", "test_stops", "test_sync", "test_targets",
+}  # fmt: skip
 _SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests with a server or a process. `make check` runs the others."""
+    """Mark the tests with a server or a process. `make check` runs the others. Long modules come first."""
+    items.sort(key=lambda item: item.path.stem not in _LONG_MODULES)
     for item in items:
         fixtures = {*getattr(item, "fixturenames", ())}
         if item.path.stem not in _UNIT_MODULES or _SERVERS & fixtures:

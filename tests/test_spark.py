@@ -56,7 +56,7 @@ def test_columns_have_descriptions_and_nullability(spark, life_like):
     assert not fields["messageId"].nullable
     assert not fields["sendDate"].nullable
     assert fields["deliveryDate"].nullable
-    assert fields["body"].metadata["comment"] == "The text. Personal data."
+    assert fields["body"].metadata["comment"] == "Text of the message. Personal data."
     with_rejected = read(spark, life_like, SMS, rejected="column")
     assert [*with_rejected.schema][-1].name == "rejected"
     with pytest.raises(ValueError, match="rejected messages elsewhere first"):
