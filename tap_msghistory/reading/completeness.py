@@ -24,6 +24,11 @@ logger = logging.getLogger("tap-msghistory.reader")
 #: Size of the page that locates the last row of a window, whose position may differ from the expected one.
 _COUNT_ROWS = 100
 _SECOND = timedelta(seconds=1)
+_UNKNOWN = -1
+
+
+#: Reads all pages of a window once.
+ReadPages = Callable[[Window, Callable[[], None], WindowStats], WindowPass]
 
 
 class Completeness(Enum):
@@ -37,23 +42,17 @@ class Completeness(Enum):
 class CompletenessCheck:
     """Compares the rows of a window with those of its halves, which cost two small requests."""
 
-    def __init__(
-        self,
-        series: Series,
-        paginator: type[Paginator],
-        probe: WindowProbe,
-        read_pages: Callable[[Window, Callable[[], None], WindowStats], WindowPass],
-    ) -> None:
-        """`read_pages` reads all pages of a window once."""
+    def __init__(self, series: Series, paginator: type[Paginator], probe: WindowProbe) -> None:
         self._series = series
         self._endpoint = series.endpoint
         self._layout = series.layout
         self._limits = series.limits
         self._paginator = paginator
         self._probe = probe
-        self._read_pages = read_pages
 
-    def __call__(self, window: Window, current: WindowPass, stats: WindowStats) -> Completeness:
+    def __call__(
+        self, window: Window, current: WindowPass, read_pages: ReadPages, stats: WindowStats
+    ) -> Completeness:
         """Determine whether a limit on rows per query has cut off rows of a window.
 
         Raises `WindowSplitRequired` if it has and the window can be split.
@@ -73,7 +72,7 @@ class CompletenessCheck:
         is_known = current.is_short_page or rows in (window.expected_rows, 1) or rows <= limits.reached_rows
         if window.splittable and not is_known:
             halves = _halves(window, current.rows.send_times())
-            total = self._count_seen(halves, current, stats)
+            total = self._count_seen(halves, current, read_pages, stats)
             if total is None and self._compare_count(window, rows, stats) <= 0:
                 limits.max_rows_per_query = rows
                 logger.warning(
@@ -87,7 +86,9 @@ class CompletenessCheck:
         limits.reached_rows = max(limits.reached_rows, rows)
         return Completeness.COMPLETE
 
-    def _count_seen(self, halves: list[Window], current: WindowPass, stats: WindowStats) -> int | None:
+    def _count_seen(
+        self, halves: list[Window], current: WindowPass, read_pages: ReadPages, stats: WindowStats
+    ) -> int | None:
         """Return the number of rows of two halves; None if they have rows that the whole does not have.
 
         If a limit had cut off rows of the whole, the halves would contain others. Servers list the rows of a
@@ -97,6 +98,9 @@ class CompletenessCheck:
         for half in halves:
             start, end = (bisect_right(times, to_text(bound)) for bound in (half.start, half.end))
             count = self._count_part(half, (end - start, current.positions), seen, stats)
+            if count == _UNKNOWN:
+                whole = read_pages(replace(half, size=Size.FITS), _do_nothing, stats)
+                count = whole.positions if whole.rows.fingerprints() <= seen else None
             if count is None:
                 return None
             total += count
@@ -105,9 +109,9 @@ class CompletenessCheck:
     def _count_part(
         self, part: Window, expected: tuple[int, int], seen: set[int], stats: WindowStats
     ) -> int | None:
-        """Return the number of rows of a part; None if it has unseen rows.
+        """Return the number of rows of a part if it is near one of the `expected` numbers, else `_UNKNOWN`.
 
-        Looks for the last row near the `expected` numbers. If it is elsewhere, all pages are read.
+        Returns None if the part has unseen rows.
         """
         pages = self._paginator(None)
         size = min(_COUNT_ROWS, self._series.page_size)
@@ -119,8 +123,7 @@ class CompletenessCheck:
             is_short = len(page.items) < requested.limit and (page.items or requested.first == 0)
             if is_short and (count == expected[0] or self._is_end(part, count, page, stats)):
                 return count
-        whole = self._read_pages(replace(part, size=Size.FITS), lambda: None, stats)
-        return whole.positions if whole.rows.fingerprints() <= seen else None
+        return _UNKNOWN
 
     def _is_end(self, window: Window, count: int, last_page: Page, stats: WindowStats) -> bool:
         """Return whether a window has no more than `count` rows, which end with `last_page`."""
@@ -137,6 +140,10 @@ class CompletenessCheck:
 
     def _request_page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
         return self._series.send(self._endpoint.page_request(window, start, limit), stats)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _halves(window: Window, times: Sequence[str]) -> list[Window]:

@@ -36,7 +36,7 @@ class WindowReader:
         self._limits = series.limits
         self._paginator = paginator
         self._probe = WindowProbe(series)
-        self._check_completeness = CompletenessCheck(series, paginator, self._probe, self._read_pages)
+        self._check_completeness = CompletenessCheck(series, paginator, self._probe)
 
     def __call__(
         self, window: Window, on_size_known: Callable[[], None], stats: WindowStats
@@ -67,7 +67,7 @@ class WindowReader:
             if current.repeats and passes and current.rows.fingerprints() <= passes[-1].rows.fingerprints():
                 raise ApiError("the server repeatedly returns the same messages")
             if current.is_consistent or (passes and current.agrees_with(passes[-1])):
-                completeness = self._check_completeness(window, current, stats)
+                completeness = self._check_completeness(window, current, self._read_pages, stats)
                 if completeness is not Completeness.CHANGING:
                     stats.confirmed = completeness is Completeness.COMPLETE
                     return WindowContents(window, stats, current.rows)
