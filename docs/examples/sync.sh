@@ -4,13 +4,20 @@
 #   sync.sh [DIRECTORY]     directory of config.json and state.json; default: the current directory
 #
 # Environment: TARGET: command of the target, default target-jsonl. TAP: command of the tap, default tap-msghistory.
-# Exit code: 0 if all messages were read and loaded; 75 if another sync is still running; otherwise the exit code of the
-# tap or the target, whichever failed.
+# Exit code: 0 if all messages were read and loaded; 75 if another sync is still running; 127 if a program was not found;
+# otherwise the exit code of the tap or the target, whichever failed.
 set -euo pipefail
 umask 077
 cd "${1:-.}"
 read -ra tap <<<"${TAP:-tap-msghistory}"
 read -ra target <<<"${TARGET:-target-jsonl}"
+
+for program in "${tap[0]}" "${target[0]}"; do
+    if ! command -v "$program" >/dev/null; then
+        echo "sync.sh: $program was not found: set PATH, or TAP and TARGET with full paths" >&2
+        exit 127
+    fi
+done
 
 exec 9>state.lock
 if ! flock --nonblock 9; then
@@ -33,7 +40,10 @@ target_pid=$!
 tap_pid=$!
 
 # A signal stops the tap after a complete line. The target loads the lines before it and prints its state, which is saved.
-trap 'kill -TERM "$tap_pid" 2>/dev/null || true' TERM INT HUP
+for signal in TERM INT HUP; do
+    # shellcheck disable=SC2064 # the signal of this iteration
+    trap "kill -s $signal \$tap_pid 2>/dev/null || true" "$signal"
+done
 
 # Sets `code` to the exit code of a process. A signal interrupts `wait` without ending the process.
 finish() {
