@@ -42,7 +42,7 @@ check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without Spa
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not server"
 
 test: lint docs ## everything: lint, types, documentation, and all tests including the end-to-end test
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(COVERAGE)
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(COVERAGE)
 
 test-lowest: $(BIN)/uv ## unit and property tests with the lowest declared versions of direct dependencies
 	.ci/isolated $(PYTHON) --resolution lowest-direct
