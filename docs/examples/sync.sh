@@ -47,11 +47,10 @@ done
 
 # Sets `code` to the exit code of a process. A signal interrupts `wait` without ending the process.
 finish() {
-    code=0
-    wait "$1" || code=$?
-    while kill -0 "$1" 2>/dev/null; do
+    while true; do
         code=0
         wait "$1" || code=$?
+        kill -0 "$1" 2>/dev/null || break
     done
 }
 finish "$tap_pid"

@@ -98,7 +98,7 @@ class Client:
                 return outcome
             if not (request.is_repeatable or outcome.without_effect):
                 raise AmbiguousOutcomeError(f"{self._vendor}: {outcome.reason}")
-            wait = retries.backoff_delay(attempts, outcome.retry_after, self._jitter)
+            wait = self.backoff_delay(attempts, outcome.retry_after)
             if outcome.rate_limited:
                 wait = self._rate_limiter.slow_down(sent_at, wait)
             elapsed = time.monotonic() - started
@@ -123,6 +123,10 @@ class Client:
     def now(self) -> datetime:
         """Return the current time, by the server's clock if this machine's clock is far ahead of it."""
         return timestamps.now() - self._clock_ahead
+
+    def backoff_delay(self, attempts: int, retry_after: float = 0.0) -> float:
+        """Return the seconds to wait after the given number of attempts."""
+        return retries.backoff_delay(attempts, retry_after, self._jitter)
 
     def pause(self, seconds: float, stats: WindowStats) -> None:
         """Wait. Raises `ApiError` as soon as `stats.cancelled` is set."""
@@ -154,7 +158,7 @@ class Client:
         date = None if headers.get("Age", "0") != "0" else retries.http_date(headers.get("Date", ""))
         if response.status >= HTTPStatus.BAD_REQUEST or date is None:
             return
-        ahead = datetime.now(timezone.utc) - date
+        ahead = now - date
         if ahead <= _MAX_CLOCK_SKEW:
             self._clock_ahead = timedelta(0)
         elif not self._clock_ahead:

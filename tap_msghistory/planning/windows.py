@@ -75,6 +75,11 @@ class Window:
             for start, end in pairwise(bounds)
         ]
 
+    def halves(self, middle: datetime) -> list[Window]:
+        """Split into the window up to a time and the window after it."""
+        unsized = replace(self, size=Size.UNKNOWN, expected_rows=None)
+        return [replace(unsized, end=middle), replace(unsized, start=middle)]
+
     def separates(self, at: datetime, order: Order) -> bool:
         """Return whether a split at the send time of a row leaves a part on both sides of that row."""
         return self.start < _split_time(at, order) < self.end
@@ -92,10 +97,8 @@ class Window:
 
     def first_part(self, at: datetime, order: Order) -> Window:
         """Return the part of a split at `at` whose rows the server lists first."""
-        middle = _split_time(at, order)
-        if order is Order.OLDEST_FIRST:
-            return replace(self, end=middle, expected_rows=None)
-        return replace(self, start=middle, expected_rows=None)
+        older, newer = self.halves(_split_time(at, order))
+        return older if order is Order.OLDEST_FIRST else newer
 
     def split(self, at: datetime, order: Order, row: int) -> list[Window]:
         """Split at the send time of the row at which the window is full; `separates` must be true.
@@ -104,9 +107,7 @@ class Window:
         the row itself, because requests start a millisecond early. Newest first, a long window is split into
         equal parts instead.
         """
-        middle = _split_time(at, order)
-        older = replace(self, end=middle, expected_rows=None)
-        newer = replace(self, start=middle, expected_rows=None)
+        older, newer = self.halves(_split_time(at, order))
         if order is Order.OLDEST_FIRST:
             return [replace(older, size=Size.FITS, expected_rows=row), replace(newer, size=Size.LARGE)]
         count = self.presplit_count(at, order)

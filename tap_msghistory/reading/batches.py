@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from tap_msghistory.errors import ApiError
-from tap_msghistory.planning.windows import Window
+from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.timestamps import MILLISECOND, to_text
@@ -65,6 +65,13 @@ class WindowContents:
             yield Batch(self.window, self.stats, refusal=self.refusal)
         else:
             yield from self.rows.batches(self.window, self.stats)
+
+
+def refused(window: Window, stats: WindowStats, error: ApiError) -> WindowContents:
+    """Return a revisit or lookback window that the vendor refused. Raises any other error."""
+    if not error.is_range_refused or window.reason is Reason.NEW:
+        raise error
+    return WindowContents(window, stats, None, error)
 
 
 def boundary_start(window: Window, first_and_last: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from tap_msghistory.planning.windows import Size, Window
 from tap_msghistory.reading.page_decoder import Page
 from tap_msghistory.reading.paginators import Paginator
 from tap_msghistory.reading.probe import WindowProbe
-from tap_msghistory.reading.read_ahead import WindowSplitRequired
+from tap_msghistory.reading.read_ahead import WindowSplitRequired, do_nothing
 from tap_msghistory.reading.series import Series
 from tap_msghistory.reading.window_rows import WindowPass
 from tap_msghistory.stats import WindowStats
@@ -24,8 +24,6 @@ logger = logging.getLogger("tap-msghistory.reader")
 #: Size of the page that locates the last row of a window, whose position may differ from the expected one.
 _COUNT_ROWS = 100
 _SECOND = timedelta(seconds=1)
-_UNKNOWN = -1
-
 
 #: Reads all pages of a window once.
 ReadPages = Callable[[Window, Callable[[], None], WindowStats], WindowPass]
@@ -39,12 +37,15 @@ class Completeness(Enum):
     CHANGING = auto()  #: rows were added while the window was read
 
 
+class _UnseenRowsError(Exception):
+    """A part of a window has rows that the window does not have."""
+
+
 class CompletenessCheck:
     """Compares the rows of a window with those of its halves, which cost two small requests."""
 
     def __init__(self, series: Series, paginator: type[Paginator], probe: WindowProbe) -> None:
         self._series = series
-        self._endpoint = series.endpoint
         self._layout = series.layout
         self._limits = series.limits
         self._paginator = paginator
@@ -71,79 +72,80 @@ class CompletenessCheck:
             return Completeness.CUT_OFF
         is_known = current.is_short_page or rows in (window.expected_rows, 1) or rows <= limits.reached_rows
         if window.splittable and not is_known:
-            halves = _halves(window, current.rows.send_times())
-            total = self._count_seen(halves, current, read_pages, stats)
-            if total is None and self._compare_count(window, rows, stats) <= 0:
+            times = current.rows.send_times()
+            halves = _halves(window, times)
+            try:
+                total = self._count_seen(halves, times, current, read_pages, stats)
+            except _UnseenRowsError:
+                if self._has_more(window, rows, stats):
+                    return Completeness.CHANGING
                 limits.max_rows_per_query = rows
                 logger.warning(
                     "The vendor returns at most %d messages per query; windows are split to stay below this "
                     "limit",
                     rows,
                 )
-                raise WindowSplitRequired(halves)
-            if total is None or total < rows:
+                raise WindowSplitRequired(halves) from None
+            if total < rows:
                 return Completeness.CHANGING
         limits.reached_rows = max(limits.reached_rows, rows)
         return Completeness.COMPLETE
 
     def _count_seen(
-        self, halves: list[Window], current: WindowPass, read_pages: ReadPages, stats: WindowStats
-    ) -> int | None:
-        """Return the number of rows of two halves; None if they have rows that the whole does not have.
+        self,
+        halves: list[Window],
+        times: Sequence[str],
+        current: WindowPass,
+        read_pages: ReadPages,
+        stats: WindowStats,
+    ) -> int:
+        """Return the number of rows of two halves. Raises `_UnseenRowsError` if the whole does not have all.
 
         If a limit had cut off rows of the whole, the halves would contain others. Servers list the rows of a
         half in the same order as those of the whole, so if the last row of a half was seen, all were.
         """
-        seen, times, total = current.rows.fingerprints(), current.rows.send_times(), 0
+        seen, total = current.rows.fingerprints(), 0
         for half in halves:
             start, end = (bisect_right(times, to_text(bound)) for bound in (half.start, half.end))
             count = self._count_part(half, (end - start, current.positions), seen, stats)
-            if count == _UNKNOWN:
-                whole = read_pages(replace(half, size=Size.FITS), _do_nothing, stats)
-                count = whole.positions if whole.rows.fingerprints() <= seen else None
             if count is None:
-                return None
+                whole = read_pages(replace(half, size=Size.FITS), do_nothing, stats)
+                if not whole.rows.fingerprints() <= seen:
+                    raise _UnseenRowsError
+                count = whole.positions
             total += count
         return total
 
     def _count_part(
         self, part: Window, expected: tuple[int, int], seen: set[int], stats: WindowStats
     ) -> int | None:
-        """Return the number of rows of a part if it is near one of the `expected` numbers, else `_UNKNOWN`.
+        """Return the number of rows of a part; None if it is not near one of the `expected` numbers.
 
-        Returns None if the part has unseen rows.
+        Raises `_UnseenRowsError`.
         """
         pages = self._paginator(None)
         size = min(_COUNT_ROWS, self._series.page_size)
         for requested in (pages.page_around(expected[0], size), pages.confirmation(expected[1])):
-            page = self._request_page(part, requested.start, requested.limit, stats)
+            page = self._series.page(part, requested.start, requested.limit, stats)
             if not seen.issuperset(map(self._layout.fingerprint, page.items)):
-                return None
+                raise _UnseenRowsError
             count = requested.first + len(page.items)
             is_short = len(page.items) < requested.limit and (page.items or requested.first == 0)
             if is_short and (count == expected[0] or self._is_end(part, count, page, stats)):
                 return count
-        return _UNKNOWN
+        return None
 
     def _is_end(self, window: Window, count: int, last_page: Page, stats: WindowStats) -> bool:
         """Return whether a window has no more than `count` rows, which end with `last_page`."""
         if not self._limits.may_be_cut(last_page, is_only_page=False):
             return True
-        return not self._request_page(window, count, 1, stats).items
+        return not self._series.page(window, count, 1, stats).items
 
-    def _compare_count(self, window: Window, rows: int, stats: WindowStats) -> int:
-        """Return 0 if a window has exactly `rows`, 1 if it has more, -1 if it has fewer."""
+    def _has_more(self, window: Window, rows: int, stats: WindowStats) -> bool:
+        """Return whether a window has more than `rows` rows."""
         requested = self._paginator(None).confirmation(rows)
-        page = self._request_page(window, requested.start, requested.limit, stats)
-        beyond = requested.first + len(page.items) - rows
-        return (beyond > 0) - (beyond < 0)
-
-    def _request_page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
-        return self._series.send(self._endpoint.page_request(window, start, limit), stats)
-
-
-def _do_nothing() -> None:
-    pass
+        page = self._series.page(window, requested.start, requested.limit, stats)
+        return requested.first + len(page.items) > rows
 
 
 def _halves(window: Window, times: Sequence[str]) -> list[Window]:
@@ -152,10 +154,7 @@ def _halves(window: Window, times: Sequence[str]) -> list[Window]:
     middle = _gap_near_middle(inside)
     if middle is None or not window.start < middle < window.end:
         return window.parts(2)
-    return [
-        replace(window, end=middle, size=Size.UNKNOWN, expected_rows=None),
-        replace(window, start=middle, size=Size.UNKNOWN, expected_rows=None),
-    ]
+    return window.halves(middle)
 
 
 def _gap_near_middle(times: Sequence[str]) -> datetime | None:

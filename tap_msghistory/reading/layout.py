@@ -48,7 +48,9 @@ class Layout:
 
     def identity_of(self, item: Any) -> Any:
         """Return the identity of a record or of a rejected row."""
-        return encode(item.row) if type(item) is Rejected else self.record_identity(item)
+        if type(item) is Rejected:
+            return encode(item.row) if item.identity is None else item.identity
+        return self.record_identity(item)
 
     def fingerprint(self, item: Any) -> int:
         """Return a hash of the identity of a record or a rejected row.
@@ -56,9 +58,7 @@ class Layout:
         Identities are encoded first because Python hashes bytes with a keyed 64-bit hash, whereas hashes of
         integers collide: hash(-1) == hash(-2).
         """
-        if type(item) is Rejected:
-            return hash(encode(item.row) if item.identity is None else encode(item.identity))
-        return hash(encode(self.record_identity(item)))
+        return hash(encode(self.identity_of(item)))
 
     def sort_key(self, record: Any) -> tuple[Any, ...]:
         """Return the sort key of a record: send time, identifier, and the rest of the identity."""

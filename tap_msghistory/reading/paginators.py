@@ -69,6 +69,11 @@ class Paginator:
 
     def next(self, limit: int) -> PageSlice:
         """Return the next page, of at most `limit` rows."""
+        if self._check_alone:
+            return PageSlice(self.positions, 1, self.positions)
+        return self._next(limit)
+
+    def _next(self, limit: int) -> PageSlice:
         raise NotImplementedError
 
     def confirmation(self, rows: int) -> PageSlice:
@@ -185,10 +190,8 @@ class Paginator:
 class OffsetPaginator(Paginator):
     """`start` is the number of rows to skip (edna)."""
 
-    def next(self, limit: int) -> PageSlice:
+    def _next(self, limit: int) -> PageSlice:
         """Return a page that starts at the last row received, or after it if pages cannot overlap."""
-        if self._check_alone:
-            return PageSlice(self.positions, 1, self.positions)
         if self._needs_confirmation:
             return self.confirmation(self.positions)
         overlaps = self.positions > 0 and limit > 1 and self._overlaps
@@ -215,10 +218,8 @@ class PageNumberPaginator(Paginator):
 
     counts_by_cap = True
 
-    def next(self, limit: int) -> PageSlice:
+    def _next(self, limit: int) -> PageSlice:
         """Return the page with the last row received and the most rows after it."""
-        if self._check_alone:
-            return self._page_of(self.positions, 1)
         limit = min(limit, self._cap or limit)
         if self._needs_confirmation and not self._end_was_refuted:
             requested = self.confirmation(self.positions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tap_msghistory.planning.windows import Window
+from tap_msghistory.planning.windows import Order, Window
 from tap_msghistory.reading.page_decoder import Page
 from tap_msghistory.reading.read_ahead import WindowSplitRequired
 from tap_msghistory.reading.sampler import order_of
@@ -41,7 +41,9 @@ class WindowProbe:
             if at is None:
                 return
             limits.order = limits.order or order_of(first_page, at, self._layout)
-            separates = limits.order is not None and self._separates(window, from_text(at), index, stats)
+            separates = limits.order is not None and self._separates(
+                window, from_text(at), limits.order, index, stats
+            )
             if limits.order and separates and (is_first or limits.max_rows_per_query):
                 raise WindowSplitRequired(window.split(from_text(at), limits.order, index))
             if limits.max_rows_per_query and window.splittable:
@@ -59,20 +61,20 @@ class WindowProbe:
         self._limits.reached_rows = max(self._limits.reached_rows, index)
         return next(map(self._layout.sent_at, page.records), to_text(window.start))
 
-    def _separates(self, window: Window, at: datetime, index: int, stats: WindowStats) -> bool:
+    def _separates(self, window: Window, at: datetime, order: Order, index: int, stats: WindowStats) -> bool:
         """Return whether a split at the send time of row `index` separates the rows before it from the rest.
 
         A vendor that filters more coarsely than by millisecond, for example by whole days, returns more rows
         for a part than precede the split. This is checked if it is likely, or if many windows depend on it.
         """
         limits = self._limits
-        if limits.order is None or not window.separates(at, limits.order):
+        if not window.separates(at, order):
             limits.filters_precisely &= window.start < at <= window.end
             return False
-        is_doubtful = not limits.filters_precisely or window.presplit_count(at, limits.order) > 1
+        is_doubtful = not limits.filters_precisely or window.presplit_count(at, order) > 1
         if limits.max_rows_per_query is not None or not is_doubtful:
             return True
-        part = window.first_part(at, limits.order)
+        part = window.first_part(at, order)
         is_precise = self._time_of_row(part, int(index * IMPRECISION), stats) is None
         limits.filters_precisely &= is_precise
         return is_precise

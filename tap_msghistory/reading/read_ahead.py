@@ -26,8 +26,8 @@ class WindowSplitRequired(Exception):  # noqa: N818 - not an error: reading cont
         self.parts = parts
 
 
-def _do_nothing() -> None:
-    pass
+def do_nothing() -> None:
+    """Do nothing, as a callback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ReadCallbacks:
     #: Returns the statistics object of a new window, given its cancellation event.
     new_stats: Callable[[threading.Event], WindowStats] = WindowStats
     #: Called about once per second while the next window is incomplete.
-    idle: Callable[[], None] = _do_nothing
+    idle: Callable[[], None] = do_nothing
 
 
 def read_in_order(

@@ -54,7 +54,7 @@ class PageSampler:
 
     def sample(self, window: Window) -> list[Any]:
         """Return the records of one small page."""
-        return self._series.send(self._endpoint.page_request(window, 0, self._rows), WindowStats()).records
+        return self._series.page(window, 0, self._rows, WindowStats()).records
 
     def estimate(self, window: Window, stats: WindowStats) -> float:
         """Estimate the number of messages from the send time of a row. Sends one or two requests."""
@@ -73,10 +73,7 @@ class PageSampler:
     def accepts(self, moment: datetime) -> bool:
         """Return whether a small request for the messages sent at `moment` is served."""
         try:
-            self._series.send(
-                self._endpoint.page_request(Window(moment - MILLISECOND, moment, Reason.NEW), 0, 1),
-                WindowStats(),
-            )
+            self._series.page(Window(moment - MILLISECOND, moment, Reason.NEW), 0, 1, WindowStats())
         except ApiError as error:
             if error.is_range_refused:
                 return False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tap_msghistory.http.client import Client
 from tap_msghistory.http.request import Request
-from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Order
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Order, Window
 from tap_msghistory.reading.endpoint import HistoryEndpoint
 from tap_msghistory.reading.layout import Layout
 from tap_msghistory.reading.page_decoder import Page, PageDecoder
@@ -78,6 +78,10 @@ class Series:
     layout: Layout
     page_size: int  #: rows to request per page
     limits: ServerLimits
+
+    def page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
+        """Return a page of a window; `start` counts rows or pages. Raises `ApiError`."""
+        return self.send(self.endpoint.page_request(window, start, limit), stats)
 
     def send(self, request: Request, stats: WindowStats) -> Page:
         """Return the page that a request returns. Raises `ApiError`."""

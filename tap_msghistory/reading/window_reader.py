@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tap_msghistory.errors import ApiError
-from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Reason, Size, Window
-from tap_msghistory.reading.batches import WindowContents
+from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Size, Window
+from tap_msghistory.reading.batches import WindowContents, refused
 from tap_msghistory.reading.completeness import Completeness, CompletenessCheck
 from tap_msghistory.reading.layout import Identities
-from tap_msghistory.reading.page_decoder import Page
 from tap_msghistory.reading.paginators import Paginator
 from tap_msghistory.reading.probe import IMPRECISION, WindowProbe
 from tap_msghistory.reading.series import Series
@@ -31,7 +30,6 @@ class WindowReader:
 
     def __init__(self, series: Series, paginator: type[Paginator]) -> None:
         self._series = series
-        self._endpoint = series.endpoint
         self._layout = series.layout
         self._limits = series.limits
         self._paginator = paginator
@@ -49,10 +47,9 @@ class WindowReader:
         try:
             return self._read(window, on_size_known, stats)
         except ApiError as error:
-            if not error.is_range_refused or window.reason is Reason.NEW:
-                raise
+            contents = refused(window, stats, error)
             stats.confirmed = False
-            return WindowContents(window, stats, None, error)
+            return contents
 
     def _read(self, window: Window, on_size_known: Callable[[], None], stats: WindowStats) -> WindowContents:
         if window.size is Size.LARGE:
@@ -92,7 +89,7 @@ class WindowReader:
         pages, rows, short_page = self._paginator(window.expected_rows), WindowRows(self._layout), 0
         while not pages.finished:
             requested = pages.next(self._limits.page_rows(self._series.page_size))
-            page = self._request_page(window, requested.start, requested.limit, stats)
+            page = self._series.page(window, requested.start, requested.limit, stats)
             stats.pages += 1
             self._limits.note_page(page)
             new = rows.add(page.items, page.size)
@@ -114,6 +111,3 @@ class WindowReader:
             self._limits.inseparable_rows = max(self._limits.inseparable_rows, pages.positions)
         is_short_page = short_page >= pages.positions
         return WindowPass(rows, pages.positions, pages.moved, pages.repeats, is_short_page=is_short_page)
-
-    def _request_page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
-        return self._series.send(self._endpoint.page_request(window, start, limit), stats)

@@ -52,8 +52,9 @@ class Failures:
         except _NOT_STREAM_FAILURES:
             raise
         except Exception as error:  # noqa: BLE001 - the other streams are read regardless of this failure
-            is_abandoned = is_credential_refusal(error) or (skips_others and isinstance(error, ApiError))
-            self._keep(name, error, abandoned=[client] if is_abandoned else [])
+            if is_credential_refusal(error) or (skips_others and isinstance(error, ApiError)):
+                self._abandoned.append(client)
+            self._keep(name, error)
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
@@ -62,9 +63,8 @@ class Failures:
         for error in self._errors.values():
             raise error
 
-    def _keep(self, name: str, error: Exception, abandoned: list[Client]) -> None:
+    def _keep(self, name: str, error: Exception) -> None:
         self._errors[name] = error
-        self._abandoned += abandoned
         self._progress.end(name, "failed")
         for location in traceback_locations(error):
             logger.debug("  at %s", location)

@@ -11,9 +11,8 @@ from urllib3 import HTTPHeaderDict
 
 from tap_msghistory.errors import ApiError, UnexpectedResponseError
 from tap_msghistory.http.client import Client
-from tap_msghistory.http.retries import backoff_delay
-from tap_msghistory.planning.windows import Reason, Window
-from tap_msghistory.reading.batches import WindowContents
+from tap_msghistory.planning.windows import Window
+from tap_msghistory.reading.batches import WindowContents, refused
 from tap_msghistory.reading.layout import Layout
 from tap_msghistory.reading.records import RecordNormalizer, Rejected, Row, record_type
 from tap_msghistory.reading.spooled_rows import SpooledRows
@@ -62,9 +61,7 @@ class ExportReader:
         try:
             job_id = self._jobs.run(window, on_size_known, stats)
         except ApiError as error:
-            if not error.is_range_refused or window.reason is Reason.NEW:
-                raise
-            return WindowContents(window, stats, None, error)
+            return refused(window, stats, error)
         attempts = 0
         while True:
             link = self._jobs.link(job_id, window, stats)
@@ -78,7 +75,7 @@ class ExportReader:
                     f"the partner gateway: gave up on the export of {window.describe()} after {attempts} "
                     f"attempts: {reason}"
                 )
-            wait = backoff_delay(attempts, 0.0)
+            wait = self._client.backoff_delay(attempts)
             logger.warning("Export of %s: %s; downloading again in %.1f s", window.describe(), reason, wait)
             self._client.pause(wait, stats)
 

@@ -8,16 +8,15 @@ from typing import Any, ClassVar
 
 from tap_msghistory.planning.windows import Window
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.schemas import load_schema
 from tap_msghistory.stats import WindowStats
-from tap_msghistory.vendors.partner_gateway import PARTNER_GATEWAY
+from tap_msghistory.vendors.partner_gateway import PARTNER_GATEWAY, PartnerGatewayHistorySource
 from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvParser
 from tap_msghistory.vendors.partner_gateway_export.download import Downloader
 from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewayExportEndpoint
 from tap_msghistory.vendors.partner_gateway_export.jobs import POLL_SCHEDULE, ExportJobs, PollSchedule
 from tap_msghistory.vendors.partner_gateway_export.reader import ExportReader
 
-_SCHEMA = load_schema("partner_gateway_message")
+_SCHEMA = PartnerGatewayHistorySource.schema
 
 
 class PartnerGatewayExportSource(HistorySource):
@@ -36,12 +35,11 @@ class PartnerGatewayExportSource(HistorySource):
     }
     #: A file contains messages of several channels, each with its own identifiers.
     primary_keys = ("messageId", "channel")
-    replication_key = "sendDate"
+    replication_key = PartnerGatewayHistorySource.replication_key
     vendor = PARTNER_GATEWAY
     enabled_by = "partner_gateway_export"
-    #: A missing messageId is replaced by the customerMessageId, which senders choose and may reuse.
-    distinguished_by = ("destination", "sendDate")
-    id_fallback = "customerMessageId"
+    distinguished_by = PartnerGatewayHistorySource.distinguished_by
+    id_fallback = PartnerGatewayHistorySource.id_fallback
     #: The vendor advises against ranges of months.
     max_span = timedelta(days=30)
     #: If a response does not identify a job, a process could mistake another process's job for its own.
