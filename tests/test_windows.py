@@ -157,7 +157,7 @@ def test_a_dense_year_is_split_in_advance_if_newest_first():
     year = Window(START, START + timedelta(days=360), Reason.NEW)
     full_after = timedelta(days=18)  # twenty windows at a constant density
     parts = year.split(year.end - full_after, Order.NEWEST_FIRST, 9_900)
-    assert [(part.end - part.start, part.size) for part in parts] == [(timedelta(days=72), Size.UNKNOWN)] * 5
+    assert [(part.end - part.start, part.size) for part in parts] == [(timedelta(days=72), Size.LARGE)] * 5
     older, newer = parts[0].split(parts[0].end - full_after, Order.NEWEST_FIRST, 9_900)
     assert (older.size, newer.size, newer.end - newer.start) == (
         Size.LARGE,

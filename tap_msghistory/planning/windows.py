@@ -112,7 +112,7 @@ class Window:
             return [replace(older, size=Size.FITS, expected_rows=row), replace(newer, size=Size.LARGE)]
         count = self.presplit_count(at, order)
         if count > 1:
-            return self.parts(count)
+            return [replace(part, size=Size.LARGE) for part in self.parts(count)]
         return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, expected_rows=row + 1)]
 
 
