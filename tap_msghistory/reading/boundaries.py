@@ -31,34 +31,35 @@ class BoundaryDeduplicator:
 
     def deduplicate(self, batch: Batch) -> None:
         """Remove the messages that the previous window contained, and reject shared keys."""
-        if self._previous.fingerprints:
-            self._remove_known(batch)
+        removed = self._remove_known(batch) if self._previous.fingerprints else []
         if self._layout.identity.keys_may_be_shared:
-            self._reject_shared_keys(batch)
+            self._reject_shared_keys(batch, removed)
         if batch.ends_window:
             self._previous = batch.boundary
 
-    def _remove_known(self, batch: Batch) -> None:
+    def _remove_known(self, batch: Batch) -> list[Any]:
+        """Remove the messages that the previous window contained; return the records among them."""
         known, records, layout = self._previous.fingerprints, batch.records, self._layout
         near = len(records)
         if self._previous.only_near_end:
             near = bisect_right(records, to_text(batch.window.start + BOUNDARY_SLACK), key=layout.sent_at)
-        new = [record for record in records[:near] if layout.fingerprint(record) not in known]
-        if len(new) < near:
+        new: list[Any] = []
+        removed: list[Any] = []
+        for record in records[:near]:
+            (removed if layout.fingerprint(record) in known else new).append(record)
+        if removed:
             batch.records = new + records[near:]
         batch.rejected = [item for item in batch.rejected if layout.fingerprint(item) not in known]
+        return removed
 
-    def _reject_shared_keys(self, batch: Batch) -> None:
-        previous, shared = self._previous_keys, self._shared_keys
-        if not (previous.isdisjoint(batch.keys) and shared.isdisjoint(batch.keys)):
-            kept = []
-            for record in batch.records:
-                key = self._layout.key_of(record)
-                if key in previous or key in shared:
-                    batch.rejected.append(self._layout.reject_shared_key(record))
-                else:
-                    kept.append(record)
-            batch.records = kept
+    def _reject_shared_keys(self, batch: Batch, removed: list[Any]) -> None:
+        key_of = self._layout.key_of
+        shared = batch.keys & self._previous_keys | batch.keys & self._shared_keys
+        if shared.difference(map(key_of, removed)):
+            batch.rejected += [
+                self._layout.reject_shared_key(record) for record in batch.records if key_of(record) in shared
+            ]
+            batch.records = [record for record in batch.records if key_of(record) not in shared]
         for item in batch.rejected:
             if item.identity is not None and len(self._shared_keys) < _MAX_SHARED_KEYS:
                 key = tuple(item.identity[index] for index in self._key_indexes)

@@ -28,8 +28,9 @@ class WindowRows:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._bytes = 0
-        # Keys: see _dict_keys. If a row is received twice, the later version is kept.
+        # Keys: see _by_key. If a row is received twice, the later version is kept.
         self._rows: dict[Any, Any] = {}
+        self._keys: set[Any] = set()  # of _rows, if different messages may share a primary key
         self._shares_ids = False  # different messages have the same messageId
         self._spooled: SpooledRows | None = None
         self._spooled_fingerprints: set[int] = set()
@@ -42,13 +43,18 @@ class WindowRows:
         """Add a page's rows, `size` bytes in total; return how many were not known before."""
         before = len(self)
         self._bytes += size
-        self._rows.update(zip(self._dict_keys(items), items, strict=True))
+        page = self._by_key(items)
+        self._rows.update(page)
+        if self._layout.identity.keys_may_be_shared and self._spooled is None:
+            # Collecting them later would read all rows from memory again instead of from the CPU's cache.
+            self._keys.update(page)
         if self._spooled is None and self._bytes > _MEMORY_BYTES:
             self._spooled = SpooledRows(self._layout)
         if self._spooled is not None:
             self._spooled_fingerprints.update(self._memory_fingerprints())
             self._spooled.add(self._rows.values())
             self._rows.clear()
+            self._keys.clear()
         return len(self) - before
 
     def fingerprints(self) -> set[int]:
@@ -83,16 +89,12 @@ class WindowRows:
         if len(records) < len(self._rows):
             rejected = [item for item in self._rows.values() if type(item) is Rejected]
             fingerprints.update(map(self._layout.fingerprint, rejected))
-        keys: set[Any] = set()
-        if self._layout.identity.keys_may_be_shared:
-            # The dictionary keys are the primary keys, and already hashed.
-            keys = set(self._rows)
-            if self._shares_ids:
-                records, shared = _without_shared_keys(records, self._layout)
-                rejected += shared
+        if self._layout.identity.keys_may_be_shared and self._shares_ids:
+            records, shared = _without_shared_keys(records, self._layout)
+            rejected += shared
         self._rows = {}
         boundary = Boundary(fingerprints, only_near_end=overlap_start != "")
-        yield Batch(window, stats, records, rejected, keys, boundary=boundary)
+        yield Batch(window, stats, records, rejected, self._keys, boundary=boundary)
 
     def _memory_fingerprints(self) -> set[int]:
         return {*map(self._layout.fingerprint, self._rows.values())}
@@ -103,27 +105,31 @@ class WindowRows:
             return [item for item in items if type(item) is not Rejected]
         return items
 
-    def _dict_keys(self, items: Sequence[Any]) -> list[Any]:
-        """Return the dictionary key of each row.
+    def _by_key(self, items: Sequence[Any]) -> dict[Any, Any]:
+        """Return the rows of a page by dictionary key, the later one if a row is listed twice.
 
-        It is the messageId, or the whole identity if another message has the same messageId. Building the
-        identity of every row would take a sixth of a sync's CPU time.
+        The key is the messageId, or the whole identity if another message has the same messageId. Building
+        the identity of every row would take a sixth of a sync's CPU time.
         """
         identity, rows = self._layout.identity_of, self._rows
         if Rejected in map(type, items):
             keys = [identity(item) if type(item) is Rejected else item.messageId for item in items]
         else:
             keys = [*map(_id_of, items)]
-        known = rows.keys() & keys
-        is_unique = len({*keys}) == len(keys)
+        page = dict(zip(keys, items, strict=True))
+        known = rows.keys() & page.keys()
+        if len(page) == len(items) and all(identity(rows[key]) == identity(page[key]) for key in known):
+            return page
+        page = {}
         first: dict[Any, Any] = {}
-        for index in compress(count(), map(known.__contains__, keys)) if is_unique else range(len(keys)):
-            key, item = keys[index], items[index]
+        for key, item in zip(keys, items, strict=True):
             other = rows.get(key, first.setdefault(key, item))
-            if identity(other) != identity(item):
-                keys[index] = identity(item)
+            if identity(other) == identity(item):
+                page[key] = item
+            else:
+                page[identity(item)] = item
                 self._shares_ids = True
-        return keys
+        return page
 
     def _in_send_order(self, records: list[Any]) -> tuple[list[Any], list[str]]:
         """Sort by send time, and records of the same time by identity; also return the send times."""
