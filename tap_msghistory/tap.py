@@ -9,7 +9,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    AbortedSyncFailedException,
+    AbortedSyncPausedException,
+    ConfigValidationError,
+)
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -34,9 +38,8 @@ from tap_msghistory.streams import (
     SyncWindowsStream,
     catalogs,
 )
-from tap_msghistory.streams.failures import Failures
-from tap_msghistory.streams.progress import Progress
 from tap_msghistory.streams.writer import Writer
+from tap_msghistory.syncing.run import SyncRun
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 
 #: Timeout and retry budget of --test and --plan, because the user waits for the result.
 _MAX_CHECK_SECONDS = 10.0
+#: A dry run of the SDK is complete.
+_ABORTS = (AbortedSyncFailedException, AbortedSyncPausedException)
 
 
 class TapMessageHistory(Tap):
@@ -68,11 +73,10 @@ class TapMessageHistory(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the enabled streams of each configured vendor, or of all vendors if none is configured."""
-        rejected_messages, sync_windows = RejectedMessagesStream(self), SyncWindowsStream(self)
+        rejected_messages = RejectedMessagesStream(self, self.sync_run.rejections)
+        sync_windows = SyncWindowsStream(self)
         context = SyncContext(
-            account=self.account,
-            progress=self.progress,
-            failures=self.failures,
+            run=self.sync_run,
             writer=self.message_writer if isinstance(self.message_writer, Writer) else None,
             rejected_messages=rejected_messages,
             sync_windows=sync_windows,
@@ -89,19 +93,9 @@ class TapMessageHistory(Tap):
         return streams
 
     @cached_property
-    def account(self) -> Account:
-        """Access to the vendors with the settings' credentials."""
-        return Account(self.config)
-
-    @cached_property
-    def progress(self) -> Progress:
-        """The progress of this run."""
-        return Progress()
-
-    @cached_property
-    def failures(self) -> Failures:
-        """The failed streams of this run."""
-        return Failures(self.progress)
+    def sync_run(self) -> SyncRun:
+        """The account and the bookkeeping of this run."""
+        return SyncRun(Account(self.config), aborts=_ABORTS)
 
     # Settings
 
@@ -166,19 +160,20 @@ class TapMessageHistory(Tap):
     def sync_all(self) -> None:  # type: ignore[misc] # declared final by the SDK
         """Sync all streams. Raises the failures of streams after the others have been read."""
         super().sync_all()
-        self.failures.raise_if_any()
+        self.sync_run.failures.raise_if_any()
 
     def run_connection_test(self) -> bool:  # type: ignore[misc] # declared final by the SDK
         """Request one small page per selected stream, and print a line for each to stdout.
 
         Raises the failures of streams after the others have been checked.
         """
+        failures = self.sync_run.failures
         if not self._selected_histories:
             click.echo("no message history is selected")
         for stream in self._selected_histories:
-            client = stream.source.client
-            self.failures.guard(stream.name, client, partial(_print_check, stream), skips_others=True)
-        self.failures.raise_if_any()
+            check = partial(_print_check, stream)
+            failures.guard(stream.name, stream.source.client, check, skips_others=True)
+        failures.raise_if_any()
         return True
 
     def print_plan(self) -> None:
@@ -249,13 +244,13 @@ class TapMessageHistory(Tap):
             tap.write_schemas()
             return
         if plan or test != DISABLED:
-            tap.account.limit_waits(_MAX_CHECK_SECONDS)
+            tap.sync_run.account.limit_waits(_MAX_CHECK_SECONDS)
         if test != DISABLED:
             tap.run_connection_test()
         elif plan:
             tap.print_plan()
         else:
-            with displayed(tap.progress):
+            with displayed(tap.sync_run.progress):
                 tap.sync_all()
 
     @classmethod

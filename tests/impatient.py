@@ -46,7 +46,7 @@ class ImpatientTap(EagerTap):
         streams = super().discover_streams()
         for stream in streams:
             if isinstance(stream, PartnerGatewayExportStream):
-                stream.source = ImpatientSource(self.account)
+                stream.history_sync.source = ImpatientSource(self.sync_run.account)
         return streams
 
 

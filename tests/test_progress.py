@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tap_msghistory.cli.display import HEARTBEAT_SECONDS, log_heartbeat, table
 from tap_msghistory.planning.windows import Reason, Window
-from tap_msghistory.streams.progress import Progress
+from tap_msghistory.syncing.progress import Progress
 from tests.processes import environment, run, running, whole_lines
 from tests.support import END, EXPORT, STREAMS, config, iso, selecting
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from tap_msghistory.streams.progress import Progress, StreamProgress, format_reached, format_time_left
+from tap_msghistory.syncing.progress import Progress, StreamProgress, format_reached, format_time_left
 
 if TYPE_CHECKING:
     from rich.progress_bar import ProgressBar

@@ -1,15 +1,13 @@
-"""The sync of a message history: plan, read, emit in send order, and advance the bookmark per window."""
+"""The base class of the message histories: emits their messages and states as Singer messages."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Generator, Iterable, Iterator
-from datetime import datetime
 from functools import partial
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from singer_sdk import Stream, Tap
@@ -17,40 +15,20 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_msghistory.errors import ApiError, TapError
+from tap_msghistory.errors import TapError
 from tap_msghistory.planning import bookmarks
 from tap_msghistory.planning.bookmarks import Bookmark
-from tap_msghistory.planning.estimate import (
-    StreamEstimate,
-    Throughput,
-    density,
-    estimate_range,
-    sample_windows,
-)
-from tap_msghistory.planning.plan import Schedule, advance, plan
-from tap_msghistory.planning.windows import Window, joined
-from tap_msghistory.reading.batches import Batch
-from tap_msghistory.reading.read_ahead import ReadCallbacks
+from tap_msghistory.planning.estimate import StreamEstimate
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import object_columns, with_objects_as_text
-from tap_msghistory.stats import WindowStats
 from tap_msghistory.streams import fast_path
 from tap_msghistory.streams.batch_files import get_batcher
 from tap_msghistory.streams.context import SyncContext
-from tap_msghistory.streams.progress import StreamProgress
-from tap_msghistory.timestamps import floor, to_text
+from tap_msghistory.syncing.history_sync import HistorySync
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
-
-
-class Plan(NamedTuple):
-    """The windows that a run reads."""
-
-    bookmark: Bookmark  #: where the run starts
-    until: datetime  #: the send time up to which it reads
-    windows: list[Window]
 
 
 class MessageHistoryStream(Stream):
@@ -68,7 +46,8 @@ class MessageHistoryStream(Stream):
         """Create the stream; nothing is requested yet."""
         super().__init__(tap)
         self._sync_context = sync_context
-        self.source = self.source_type(sync_context.account)
+        source = self.source_type(sync_context.run.account)
+        self.history_sync = HistorySync(source, sync_context.run, sync_context.check_output)
         self._text_columns: list[str] = []
         if tap.config["objects_as_json"]:
             self._text_columns = object_columns(self.source.schema)
@@ -77,44 +56,22 @@ class MessageHistoryStream(Stream):
         # The command reports each error once.
         self.logger.addFilter(_drop_handled_errors)
 
+    @property
+    def source(self) -> HistorySource:
+        """The message history that is synced."""
+        return self.history_sync.source
+
     def sync(self, context: Context | None = None) -> None:  # type: ignore[misc] # declared final by the SDK
         """Sync the stream. A failure is kept until the end of the run, so that the other streams are read."""
-        self._sync_context.failures.guard(self.name, self.source.client, partial(super().sync, context))
-
-    def plan(self) -> Plan:
-        """Plan a run that starts now."""
-        until = floor(self._sync_context.account.settings.read_until(self.source.client.now()))
-        bookmark = self._read_bookmark()
-        if until < bookmark.read_to:
-            self.logger.warning(
-                "Nothing to read: start_date or the state is at %s, which is after %s",
-                to_text(bookmark.read_to),
-                to_text(until),
-            )
-        return Plan(bookmark, until, plan(bookmark, until, self._schedule, self.source.max_span))
+        self._sync_context.run.failures.guard(self.name, self.source.client, partial(super().sync, context))
 
     def check(self) -> str:
         """Send one small request for the last planned window, and summarize the result."""
-        windows = self.plan().windows
-        return self.source.sampler.check(windows[-1]) if windows else "ok, nothing to read"
+        return self.history_sync.check(self._read_bookmark())
 
     def estimate(self) -> StreamEstimate:
         """Estimate a run that starts now from a few small requests. Raises `ApiError`."""
-        ranges, stats = joined(self.plan().windows), WindowStats()
-        started = time.monotonic()
-        samples = [(window, self.source.sampler.estimate(window, stats)) for window in sample_windows(ranges)]
-        throughput = Throughput(
-            page_size=self.config["page_size"],
-            concurrency=self.config["concurrency"],
-            requests_per_second=self.source.client.requests_per_second,
-            seconds_per_request=(time.monotonic() - started) / max(stats.requests, 1),
-        )
-        messages_per_second = density(samples)
-        return StreamEstimate(
-            self.name,
-            stats.requests,
-            [estimate_range(window, messages_per_second, throughput) for window in ranges],
-        )
+        return self.history_sync.estimate(self._read_bookmark())
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, each once."""
@@ -168,105 +125,20 @@ class MessageHistoryStream(Stream):
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the records of each batch; advance the bookmark after the last batch of a window."""
-        bookmark, until, windows = self.plan()
+        bookmark, sync = self._read_bookmark(), self.history_sync
         if self.ABORT_AT_RECORD_COUNT is not None:  # a dry run of the SDK
-            if windows:
+            if windows := sync.plan(bookmark).windows:
                 yield self.source.sampler.sample(windows[-1])
             return
-        self._warn_about_start_date(bookmark)
-        shared = self._sync_context
-        progress = shared.progress.start(self.name, windows)
-        batches = self._read_windows(windows, until)
-        first = [*islice(batches, 1)]
-        if first and (replanned := self.plan()).until < until:
-            # According to the first response, this machine's clock is ahead of the server's.
-            batches.close()
-            bookmark, until, windows = replanned
-            progress.set_planned(windows)
-            first, batches = [], self._read_windows(windows, until)
-        messages = rejected = 0
-        for batch in chain(first, batches):
-            window = batch.window
-            if batch.rejected:
-                rejected += len(batch.rejected)
-                shared.rejected_messages.write(self.name, batch.rejected)
-            messages += len(batch.records)
-            progress.add_messages(len(batch.records), window.reason)
+        for batch in sync.read(bookmark):
+            self._sync_context.rejected_messages.write(self.name, batch.rejected)
             for name in self._text_columns:
                 _encode_column(batch.records, name)
             yield batch.records
             batch.records.clear()  # frees the memory before the next window is awaited
-            if not batch.ends_window:
-                continue
-            progress.add_window(window, rejected)
-            shared.sync_windows.write(self.name, batch, messages=messages, rejected=rejected)
-            messages = rejected = 0
-            bookmark = advance(bookmark, window, until, self._schedule)
-            self._write_bookmark(bookmark)
-        progress.ended = shared.progress.clock()
-        self._warn_about_findings(progress)
-
-    def _read_windows(self, windows: list[Window], until: datetime) -> Generator[Batch, None, None]:
-        """Yield the windows' batches. A refused revisit or lookback window does not end the sync.
-
-        Raises `ApiError`, with advice about `start_date` if the vendor refuses the range but serves newer
-        messages.
-        """
-        callbacks = ReadCallbacks(self._sync_context.progress.new_stats, self._sync_context.check_output)
-        accepts_newer = False
-        try:
-            for batch in self.source.read(windows, callbacks):
-                if batch.refusal is not None:
-                    accepts_newer = accepts_newer or self.source.sampler.accepts(until)
-                    if not accepts_newer:
-                        raise batch.refusal
-                    self.logger.warning(
-                        "The vendor refused to return %s again for %s (%s). This window may be beyond the "
-                        "retention period: shorten revisit_after or lookback",
-                        self.name,
-                        batch.window.describe(),
-                        batch.refusal,
-                    )
-                yield batch
-        except ApiError as error:
-            if not (error.is_range_refused and (accepts_newer or self.source.sampler.accepts(until))):
-                raise
-            raise ApiError(
-                f"{error}. The vendor returns newer messages, so this range may be beyond its retention "
-                "period. Set start_date to a time within the retention period",
-                error.status,
-            ) from error
-
-    def _warn_about_start_date(self, bookmark: Bookmark) -> None:
-        start_date = self._schedule.start_date
-        if bookmark.read_from is not None and start_date < bookmark.read_from:
-            self.logger.warning(
-                "start_date %s has no effect on %s: its state starts at %s. To read older messages, run once "
-                "with this start_date, an end_date and a separate state",
-                to_text(start_date),
-                self.name,
-                to_text(bookmark.read_from),
-            )
-
-    def _warn_about_findings(self, progress: StreamProgress) -> None:
-        """Log one warning each for invalid, out-of-range and altered messages."""
-        if progress.rejected:
-            self.logger.warning(
-                "%d messages of %s are invalid; %s",
-                progress.rejected,
-                self.name,
-                self._sync_context.rejected_messages.location,
-            )
-        if outside := sum(stats.outside for stats in progress.window_stats):
-            self.logger.warning(
-                "%d messages of %s have send times more than two days outside the requested range",
-                outside,
-                self.name,
-            )
-        if replaced := sum(stats.replaced for stats in progress.window_stats):
-            self.logger.warning(
-                "%d characters of %s are not valid and were replaced by U+FFFD", replaced, self.name
-            )
+            if batch.completed:
+                self._sync_context.sync_windows.write_record(batch.completed.ledger_row)
+                self._write_bookmark(batch.completed.bookmark)
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Return None: the bookmark never exceeds what was read."""
@@ -278,24 +150,12 @@ class MessageHistoryStream(Stream):
         """Do nothing: the plan determines where a run starts."""
 
     @property
-    def _schedule(self) -> Schedule:
-        schedule: Schedule = self._sync_context.account.settings.schedule
-        return schedule
-
-    @property
     def _is_incremental(self) -> bool:
         return self.replication_method != REPLICATION_FULL_TABLE
 
     def _read_bookmark(self) -> Bookmark:
         """Return the bookmark of the state. Raises `TapError` if it is not readable."""
-        try:
-            return bookmarks.read(
-                self.stream_state if self._is_incremental else {},
-                self._schedule.start_date,
-                self.source.replication_key,
-            )
-        except ValueError as error:
-            raise TapError(f"The state of {self.name} is not readable: {error}") from error
+        return self.history_sync.bookmark(self.stream_state if self._is_incremental else {})
 
     def _write_bookmark(self, bookmark: Bookmark) -> None:
         """Update the state and emit it. Everything that it covers has been written.

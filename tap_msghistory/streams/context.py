@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tap_msghistory.config.account import Account
-from tap_msghistory.streams.failures import Failures
-from tap_msghistory.streams.progress import Progress
 from tap_msghistory.streams.rejected_messages import RejectedMessagesStream
 from tap_msghistory.streams.sync_windows import SyncWindowsStream
 from tap_msghistory.streams.writer import Writer
+from tap_msghistory.syncing.run import SyncRun
 
 
 @dataclass(frozen=True, slots=True)
 class SyncContext:
-    """The account, the auxiliary streams and the bookkeeping of one run."""
+    """The run, its output and its auxiliary streams."""
 
-    account: Account
-    progress: Progress
-    failures: Failures
+    run: SyncRun
     writer: Writer | None  #: None: messages are not written to stdout
     rejected_messages: RejectedMessagesStream
     sync_windows: SyncWindowsStream

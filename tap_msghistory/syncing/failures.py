@@ -7,8 +7,6 @@ import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 
-from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
-
 from tap_msghistory.errors import (
     ApiError,
     FatalError,
@@ -17,20 +15,18 @@ from tap_msghistory.errors import (
     traceback_locations,
 )
 from tap_msghistory.http.client import Client
-from tap_msghistory.streams.progress import Progress
+from tap_msghistory.syncing.progress import Progress
 
 logger = logging.getLogger("tap-msghistory.failures")
-
-#: Raised during a sync but not a failure of the stream: a dry run is complete, or the run cannot continue.
-_NOT_STREAM_FAILURES = (AbortedSyncFailedException, AbortedSyncPausedException, FatalError)
 
 
 class Failures:
     """The failed streams of one run, and the clients that are no longer used."""
 
-    def __init__(self, progress: Progress) -> None:
-        """Record failed and skipped streams in `progress`."""
+    def __init__(self, progress: Progress, aborts: tuple[type[Exception], ...] = ()) -> None:
+        """Record failed and skipped streams in `progress`. Exceptions in `aborts` end the run."""
         self._progress = progress
+        self._aborts: tuple[type[Exception], ...] = (FatalError, *aborts)
         self._errors: dict[str, Exception] = {}
         self._abandoned: list[Client] = []
 
@@ -40,8 +36,8 @@ class Failures:
         """Run `sync` for a stream and keep its failure.
 
         The stream is skipped if an earlier stream with the same `client` failed because its credential was
-        refused or, with `skips_others`, because of any `ApiError`. Raises `FatalError`, the SDK's exceptions
-        that end a run, and exceptions such as `StoppedBySignal` that are not an `Exception`.
+        refused or, with `skips_others`, because of any `ApiError`. Raises `FatalError`, the exceptions in
+        `aborts`, and exceptions such as `StoppedBySignal` that are not an `Exception`.
         """
         if any(client is abandoned for abandoned in self._abandoned):
             self._progress.end(name, "skipped")
@@ -49,7 +45,7 @@ class Failures:
             return
         try:
             sync()
-        except _NOT_STREAM_FAILURES:
+        except self._aborts:
             raise
         except Exception as error:  # noqa: BLE001 - the other streams are read regardless of this failure
             if is_credential_refusal(error) or (skips_others and isinstance(error, ApiError)):

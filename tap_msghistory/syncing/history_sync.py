@@ -1,0 +1,213 @@
+"""The sync of one message history: plan, read in send order, and advance the bookmark per window."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from tap_msghistory.errors import ApiError, TapError
+from tap_msghistory.planning import bookmarks
+from tap_msghistory.planning.bookmarks import Bookmark
+from tap_msghistory.planning.estimate import (
+    StreamEstimate,
+    Throughput,
+    density,
+    estimate_range,
+    sample_windows,
+)
+from tap_msghistory.planning.plan import Schedule, advance, plan
+from tap_msghistory.planning.windows import Window, joined
+from tap_msghistory.reading.batches import Batch
+from tap_msghistory.reading.read_ahead import ReadCallbacks, do_nothing
+from tap_msghistory.reading.records import Rejected
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.stats import WindowStats
+from tap_msghistory.syncing.ledger import ledger_row
+from tap_msghistory.syncing.progress import StreamProgress
+from tap_msghistory.syncing.run import SyncRun
+from tap_msghistory.timestamps import floor, to_text
+
+
+class Plan(NamedTuple):
+    """The windows that a run reads."""
+
+    bookmark: Bookmark  #: where the run starts
+    until: datetime  #: the send time up to which it reads
+    windows: list[Window]
+
+
+class CompletedWindow(NamedTuple):
+    """The end of a window. Emit the row first, then store the bookmark."""
+
+    ledger_row: dict[str, Any]
+    bookmark: Bookmark
+
+
+@dataclass(slots=True)
+class SyncedBatch:
+    """Messages to emit, in send order."""
+
+    records: list[Any]  #: Structs with the columns of the source's schema
+    rejected: list[Rejected]
+    completed: CompletedWindow | None  #: the window that these messages complete
+
+
+class HistorySync:
+    """Syncs one message history in one run."""
+
+    def __init__(
+        self, source: HistorySource, run: SyncRun, check_output: Callable[[], None] = do_nothing
+    ) -> None:
+        """Create the sync; nothing is requested yet.
+
+        `check_output` is called about once per second while nothing can be emitted. It raises an error to
+        stop the sync.
+        """
+        self.source = source
+        self._run = run
+        self._check_output = check_output
+        self._logger = logging.getLogger(f"tap-msghistory.{source.name}")
+
+    def bookmark(self, state: Mapping[str, Any]) -> Bookmark:
+        """Return the bookmark in a state, or one at `start_date` if it is empty.
+
+        Raises `TapError` if the state is not readable.
+        """
+        try:
+            return bookmarks.read(state, self._schedule.start_date, self.source.replication_key)
+        except ValueError as error:
+            raise TapError(f"The state of {self.source.name} is not readable: {error}") from error
+
+    def plan(self, bookmark: Bookmark) -> Plan:
+        """Plan a sync that starts now."""
+        until = floor(self._run.account.settings.read_until(self.source.client.now()))
+        if until < bookmark.read_to:
+            self._logger.warning(
+                "Nothing to read: start_date or the state is at %s, which is after %s",
+                to_text(bookmark.read_to),
+                to_text(until),
+            )
+        return Plan(bookmark, until, plan(bookmark, until, self._schedule, self.source.max_span))
+
+    def check(self, bookmark: Bookmark) -> str:
+        """Send one small request for the last planned window, and summarize the result."""
+        windows = self.plan(bookmark).windows
+        return self.source.sampler.check(windows[-1]) if windows else "ok, nothing to read"
+
+    def estimate(self, bookmark: Bookmark) -> StreamEstimate:
+        """Estimate a sync that starts now from a few small requests. Raises `ApiError`."""
+        ranges, stats = joined(self.plan(bookmark).windows), WindowStats()
+        started = time.monotonic()
+        samples = [(window, self.source.sampler.estimate(window, stats)) for window in sample_windows(ranges)]
+        throughput = Throughput(
+            page_size=self._run.account.config["page_size"],
+            concurrency=self._run.account.config["concurrency"],
+            requests_per_second=self.source.client.requests_per_second,
+            seconds_per_request=(time.monotonic() - started) / max(stats.requests, 1),
+        )
+        messages_per_second = density(samples)
+        return StreamEstimate(
+            self.source.name,
+            stats.requests,
+            [estimate_range(window, messages_per_second, throughput) for window in ranges],
+        )
+
+    def read(self, bookmark: Bookmark) -> Iterator[SyncedBatch]:
+        """Yield all planned messages, each once, and with the last of each window the bookmark after it."""
+        bookmark, until, windows = self.plan(bookmark)
+        self._warn_about_start_date(bookmark)
+        run, name = self._run, self.source.name
+        progress = run.progress.start(name, windows)
+        batches = self._read_windows(windows, until)
+        first = [*islice(batches, 1)]
+        if first and (replanned := self.plan(bookmark)).until < until:
+            # According to the first response, this machine's clock is ahead of the server's.
+            batches.close()
+            bookmark, until, windows = replanned
+            progress.set_planned(windows)
+            first, batches = [], self._read_windows(windows, until)
+        messages = rejected = 0
+        for batch in chain(first, batches):
+            window = batch.window
+            rejected += len(batch.rejected)
+            messages += len(batch.records)
+            progress.add_messages(len(batch.records), window.reason)
+            if not batch.ends_window:
+                yield SyncedBatch(batch.records, batch.rejected, None)
+                continue
+            row = ledger_row(run.id, name, batch, messages=messages, rejected=rejected)
+            bookmark = advance(bookmark, window, until, self._schedule)
+            yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, bookmark))
+            progress.add_window(window, rejected)
+            messages = rejected = 0
+        progress.ended = run.progress.clock()
+        self._warn_about_findings(progress)
+
+    def _read_windows(self, windows: list[Window], until: datetime) -> Generator[Batch, None, None]:
+        """Yield the windows' batches. A refused revisit or lookback window does not end the sync.
+
+        Raises `ApiError`, with advice about `start_date` if the vendor refuses the range but serves newer
+        messages.
+        """
+        callbacks = ReadCallbacks(self._run.progress.new_stats, self._check_output)
+        accepts_newer = False
+        try:
+            for batch in self.source.read(windows, callbacks):
+                if batch.refusal is not None:
+                    accepts_newer = accepts_newer or self.source.sampler.accepts(until)
+                    if not accepts_newer:
+                        raise batch.refusal
+                    self._logger.warning(
+                        "The vendor refused to return %s again for %s (%s). This window may be beyond the "
+                        "retention period: shorten revisit_after or lookback",
+                        self.source.name,
+                        batch.window.describe(),
+                        batch.refusal,
+                    )
+                yield batch
+        except ApiError as error:
+            if not (error.is_range_refused and (accepts_newer or self.source.sampler.accepts(until))):
+                raise
+            raise ApiError(
+                f"{error}. The vendor returns newer messages, so this range may be beyond its retention "
+                "period. Set start_date to a time within the retention period",
+                error.status,
+            ) from error
+
+    def _warn_about_start_date(self, bookmark: Bookmark) -> None:
+        start_date = self._schedule.start_date
+        if bookmark.read_from is not None and start_date < bookmark.read_from:
+            self._logger.warning(
+                "start_date %s has no effect on %s: its state starts at %s. To read older messages, run once "
+                "with this start_date, an end_date and a separate state",
+                to_text(start_date),
+                self.source.name,
+                to_text(bookmark.read_from),
+            )
+
+    def _warn_about_findings(self, progress: StreamProgress) -> None:
+        """Log one warning each for invalid, out-of-range and altered messages."""
+        name = self.source.name
+        if progress.rejected:
+            self._logger.warning(
+                "%d messages of %s are invalid; %s", progress.rejected, name, self._run.rejections.location
+            )
+        if outside := sum(stats.outside for stats in progress.window_stats):
+            self._logger.warning(
+                "%d messages of %s have send times more than two days outside the requested range",
+                outside,
+                name,
+            )
+        if replaced := sum(stats.replaced for stats in progress.window_stats):
+            self._logger.warning(
+                "%d characters of %s are not valid and were replaced by U+FFFD", replaced, name
+            )
+
+    @property
+    def _schedule(self) -> Schedule:
+        return self._run.account.settings.schedule
