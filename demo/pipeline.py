@@ -31,13 +31,14 @@ class Pipeline:
     def sync(self, **settings: str) -> None:
         """Run the pipeline once, with additional settings of the tap. Raises CommandError if it fails."""
         variables = {f"TAP_MSGHISTORY_{name.upper()}": value for name, value in settings.items()}
-        self._meltano("run", "tap-msghistory", "target-postgres", **variables)
+        self.meltano("run", "tap-msghistory", "target-postgres", **variables)
 
     def install(self) -> None:
         """Install tap and target, each into its own environment."""
-        self._meltano("install")
+        self.meltano("install")
 
-    def _meltano(self, *arguments: str, **variables: str) -> None:
+    def meltano(self, *arguments: str, **variables: str) -> None:
+        """Run a command of Meltano. Raises CommandError if it fails."""
         run(
             [MELTANO, *arguments],
             log=self.directory / f"{arguments[0]}.log",

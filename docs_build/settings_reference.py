@@ -20,7 +20,7 @@ GROUPS: Mapping[str, str] = {
     "Partner gateway: exports": r"(partner_gateway_)?export.*",
     "Partner gateway": r"partner_gateway_.*",
     "Requests and retries": r"page_size|concurrency|request_timeout|max_retry_seconds",
-    "Records": r"assume_timezone|objects_as_json|max_rejected",
+    "Records": r"account|assume_timezone|objects_as_json|max_rejected",
 }
 _SDK_GROUP = "Singer SDK"
 _SDK_INTRODUCTION = (

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+ACCOUNT = "account"
+_ACCOUNT_PROPERTY = {"type": "string", "description": "Name of the account, from the setting `account`."}
+
 _PACKAGE = Path(__file__).parent
 #: In a wheel the schemas are inside the package, in a checkout (an editable install) next to it.
 _DIRECTORIES = (_PACKAGE / "schemas", _PACKAGE.parent / "schemas")
@@ -17,6 +20,15 @@ def load_schema(name: str) -> dict[str, Any]:
     directory = next(path for path in _DIRECTORIES if path.is_dir())
     schema: dict[str, Any] = json.loads((directory / f"{name}.json").read_text(encoding="utf-8"))
     return schema
+
+
+def with_account(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema with the column `account` before its other columns."""
+    return {
+        **schema,
+        "required": [ACCOUNT, *schema["required"]],
+        "properties": {ACCOUNT: _ACCOUNT_PROPERTY, **schema["properties"]},
+    }
 
 
 def types_of(declaration: Mapping[str, Any]) -> list[str]:

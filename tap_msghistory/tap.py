@@ -73,10 +73,11 @@ class TapMessageHistory(Tap):
 
     def discover_streams(self) -> list[Stream]:
         """Return the enabled streams of each configured vendor, or of all vendors if none is configured."""
-        rejected_messages = RejectedMessagesStream(self, self.sync_run.rejections)
-        sync_windows = SyncWindowsStream(self)
+        run = self.sync_run
+        rejected_messages = RejectedMessagesStream(self, run)
+        sync_windows = SyncWindowsStream(self, run.sync_windows)
         context = SyncContext(
-            run=self.sync_run,
+            run=run,
             writer=self.message_writer if isinstance(self.message_writer, Writer) else None,
             rejected_messages=rejected_messages,
             sync_windows=sync_windows,
@@ -93,9 +94,14 @@ class TapMessageHistory(Tap):
         return streams
 
     @cached_property
+    def account(self) -> Account:
+        """Access to the vendors with the settings' credentials."""
+        return Account(self.config)
+
+    @cached_property
     def sync_run(self) -> SyncRun:
-        """The account and the bookkeeping of this run."""
-        return SyncRun(Account(self.config), aborts=_ABORTS)
+        """The bookkeeping of this run."""
+        return SyncRun(self.account, aborts=_ABORTS)
 
     # Settings
 
@@ -244,7 +250,7 @@ class TapMessageHistory(Tap):
             tap.write_schemas()
             return
         if plan or test != DISABLED:
-            tap.sync_run.account.limit_waits(_MAX_CHECK_SECONDS)
+            tap.account.limit_waits(_MAX_CHECK_SECONDS)
         if test != DISABLED:
             tap.run_connection_test()
         elif plan:

@@ -46,7 +46,7 @@ class ImpatientTap(EagerTap):
         streams = super().discover_streams()
         for stream in streams:
             if isinstance(stream, PartnerGatewayExportStream):
-                stream.history_sync.source = ImpatientSource(self.sync_run.account)
+                stream.history_sync.source = ImpatientSource(self.account)
         return streams
 
 

@@ -19,6 +19,7 @@ from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError, UnexpectedResponseError
 from tap_msghistory.http import json_bodies as bodies
 from tap_msghistory.reading.endpoint import HistoryEndpoint
+from tap_msghistory.reading.layout import Identity, Layout
 from tap_msghistory.reading.page_decoder import PageDecoder
 from tap_msghistory.reading.records import RecordNormalizer, Rejected
 from tap_msghistory.reading.source import HistorySource
@@ -85,7 +86,10 @@ def decode(kind, rows):
         "partner_gateway_message": (PartnerGatewayEndpoint("https://example.com", "SMS"), rows),
     }
     endpoint, content = page[kind]
-    decoder = PageDecoder(endpoint=endpoint, schema=SCHEMAS[kind], normalizer=normalizer(kind))
+    convert = normalizer(kind)
+    keys = convert.primary_keys
+    layout = Layout(SCHEMAS[kind], identity=Identity(keys, keys), replication_key=convert.replication_key)
+    decoder = PageDecoder(endpoint=endpoint, layout=layout, normalizer=convert)
     return decoder(response(msgspec.json.encode(content)))
 
 

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 REASON = "needs the dependency group pipeline"
 pytest.importorskip("meltano", reason=REASON)
 sql = pytest.importorskip("psycopg.sql", reason=REASON)
 
-from demo.pipeline import pipeline  # noqa: E402
+from demo.pipeline import Pipeline, pipeline  # noqa: E402
 from demo.postgres import Warehouse, warehouse  # noqa: E402
 from demo.processes import interruptible  # noqa: E402
 from demo.report import completeness  # noqa: E402
@@ -41,6 +43,7 @@ class Syncs:
     """The contents of the sandbox and of the tables after each of two syncs."""
 
     warehouse: Warehouse
+    project: Pipeline
     expected: list[Tables]
     loaded: list[Tables]
     rows_read: list[int]
@@ -56,7 +59,7 @@ def syncs() -> Iterator[Syncs]:
         warehouse() as database,
         pipeline(sandbox, database, start_date=iso(END - timedelta(days=DAYS + 1))) as project,
     ):
-        syncs = Syncs(database, [], [], [])
+        syncs = Syncs(database, project, [], [], [])
         for end in (END - DAY, END):
             project.sync(end_date=iso(end))
             syncs.expected.append({stream: by_id(truth(sandbox, stream)) for stream in STREAMS})
@@ -295,3 +298,47 @@ def test_the_ledger_table_counts_the_loaded_messages(syncs):
     loaded = dict(syncs.warehouse.query(query.format(sql.Identifier(LEDGER))))
     for stream in STREAMS:
         assert 0 <= loaded[stream] - len(syncs.loaded[1][stream]) <= 1  # sent between the runs
+
+
+def test_two_accounts_with_equal_identifiers_share_tables(syncs):
+    """Two extractors, one of which inherits from the other, and one loader."""
+    database, schema = syncs.warehouse, f"{syncs.warehouse.schema}_accounts"
+    set_up_accounts(syncs.project.directory / "meltano.yml")
+    try:
+        syncs.project.meltano(
+            "run", "--full-refresh", "tap-msghistory", "target-postgres",
+            "tap-msghistory--second", "target-postgres",
+            TAP_MSGHISTORY_END_DATE=iso(END), TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA=schema,
+        )  # fmt: skip
+        search_in(database, schema)
+        for stream in STREAMS:
+            query = sql.SQL("SELECT account, count(*) FROM {} GROUP BY 1 ORDER BY 1")
+            messages = len(syncs.expected[1][stream])
+            assert database.query(query.format(sql.Identifier(stream))) == [
+                ("retail", messages),
+                ("wholesale", messages),
+            ]
+        missing, never_read, in_doubt, in_future, read_to, _ = query_results(database)
+        assert missing == never_read == in_doubt == in_future == []
+        assert [stream for stream, *_ in read_to] == [
+            f"{stream} of {account}" for stream in sorted(STREAMS) for account in ("retail", "wholesale")
+        ]
+    finally:
+        search_in(database, database.schema)
+        database.connection.execute(
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
+        )
+
+
+def set_up_accounts(project: Path) -> None:
+    """Name the account of a project's extractor, and add a second extractor that inherits from it."""
+    content = yaml.safe_load(project.read_text())
+    (first,) = content["plugins"]["extractors"]
+    first["config"] = {"account": "retail"}
+    second = {"name": f"{first['name']}--second", "inherit_from": first["name"]}
+    content["plugins"]["extractors"].append({**second, "config": {"account": "wholesale"}})
+    project.write_text(yaml.safe_dump(content))
+
+
+def search_in(database: Warehouse, schema: str) -> None:
+    database.connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))

@@ -18,8 +18,9 @@ DECLARE
     windows text;
 BEGIN
     -- Messages from subscribers have a final status.
-    SELECT string_agg(format('SELECT %L AS stream, %s AS sent_at, CASE %s WHEN ''IN'' THEN ''RECEIVED'' ELSE %s END AS status FROM %I',
-        name, pg_temp.column_of(name, sent_at), pg_temp.column_of(name, 'direction'), pg_temp.column_of(name, 'deliveryStatus'), name), ' UNION ALL ')
+    -- Accounts are counted separately.
+    SELECT string_agg(format('SELECT %L || coalesce('' of '' || %s, '''') AS stream, %s AS sent_at, CASE %s WHEN ''IN'' THEN ''RECEIVED'' ELSE %s END AS status FROM %I',
+        name, pg_temp.column_of(name, 'account'), pg_temp.column_of(name, sent_at), pg_temp.column_of(name, 'direction'), pg_temp.column_of(name, 'deliveryStatus'), name), ' UNION ALL ')
     INTO histories
     FROM (VALUES
         ('edna_history', 'sentOrReceivedAt'),
@@ -31,9 +32,10 @@ BEGIN
     WHERE to_regclass(quote_ident(name)) IS NOT NULL;
     EXECUTE 'CREATE OR REPLACE TEMPORARY VIEW message_history AS ' || histories;
     SELECT string_agg(format('%s::%s AS %I', pg_temp.column_of('sync_windows', name), type, alias), ', ')
+        || format(', stream || coalesce('' of '' || %s, '''') AS stream', pg_temp.column_of('sync_windows', 'account'))
     INTO windows
     FROM (VALUES
-        ('runId', 'run_id', 'text'), ('stream', 'stream', 'text'), ('reason', 'reason', 'text'), ('messages', 'messages', 'bigint'),
+        ('runId', 'run_id', 'text'), ('reason', 'reason', 'text'), ('messages', 'messages', 'bigint'),
         ('windowFrom', 'window_from', 'timestamp'), ('windowTo', 'window_to', 'timestamp'), ('readAt', 'read_at', 'timestamp'),
         ('confirmed', 'confirmed', 'boolean'), ('refused', 'refused', 'boolean')
     ) AS known (name, alias, type);

@@ -14,6 +14,7 @@ from tap_msghistory.http.client import Client
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.request import ErrorRule
 from tap_msghistory.http.retries import Jitter
+from tap_msghistory.schemas import ACCOUNT
 
 Config = Mapping[str, Any]
 
@@ -63,6 +64,11 @@ class Account:
         self._shared_by = shared_by
         self._jitter = jitter
         self._clients: dict[Vendor, Client] = {}
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """The columns that have the same value in all records: `account`, if it is set."""
+        return {ACCOUNT: self.config[ACCOUNT]} if self.config.get(ACCOUNT) else {}
 
     @cached_property
     def settings(self) -> Settings:

@@ -45,6 +45,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "formats as start_date. Default: now minus visibility_lag.",
     ),
     th.Property(
+        "account",
+        th.StringType(min_length=1),
+        title="Account",
+        description="Name of the account. If set, every record has it in the column account, which is part "
+        "of every primary key, so that tables can contain several accounts. Set it before the first load. "
+        "Default: no such column.",
+    ),
+    th.Property(
         "edna_api_key",
         th.StringType,
         secret=True,

@@ -35,16 +35,31 @@ class Identity:
 
 
 class Layout:
-    """Reads the send time, the key and the identity of a stream's records."""
+    """Reads the send time, the key and the identity of a stream's records.
 
-    def __init__(self, schema: Mapping[str, Any], *, identity: Identity, replication_key: str) -> None:
+    `constants` are the values of columns that are the same in all records.
+    """
+
+    def __init__(
+        self,
+        schema: Mapping[str, Any],
+        *,
+        identity: Identity,
+        replication_key: str,
+        constants: Mapping[str, str] | None = None,
+    ) -> None:
         self.schema = schema
+        self.constants = constants or {}
         self.identity = identity
         self.sent_at: Callable[[Any], str] = attrgetter(replication_key)
         self.record_identity: Callable[[Any], Any] = attrgetter(*identity.message)
         self.key_of: Callable[[Any], Any] = attrgetter(*identity.key)
         self._rest = [name for name in identity.message if name != "messageId"]
-        self._decode = msgspec.json.Decoder(record_type(schema, extra_fields=dict[str, Any] | None)).decode
+        self._decode = msgspec.json.Decoder(self.record_type()).decode
+
+    def record_type(self, *, from_vendor: bool = False) -> type[msgspec.Struct]:
+        """Return the type of the records; `from_vendor`: a type that decodes vendors' rows."""
+        return record_type(self.schema, self.constants, from_vendor=from_vendor)
 
     def identity_of(self, item: Any) -> Any:
         """Return the identity of a record or of a rejected row."""

@@ -7,12 +7,11 @@ response (a new field, an alias, a value of another type) is normalized row by r
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import repeat
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from urllib3 import BaseHTTPResponse
@@ -20,10 +19,8 @@ from urllib3 import BaseHTTPResponse
 from tap_msghistory.http import json_bodies
 from tap_msghistory.http.json_bodies import Unreadable
 from tap_msghistory.reading.endpoint import HistoryEndpoint
-from tap_msghistory.reading.records import RecordNormalizer, Rejected, record_type
-
-#: A type that matches no value.
-_NEVER: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
+from tap_msghistory.reading.layout import Layout
+from tap_msghistory.reading.records import RecordNormalizer, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +43,16 @@ class _MismatchError(Exception):
 
 
 class PageDecoder:
-    """Decodes the responses of one endpoint into records with the columns of `schema`, in its order."""
+    """Decodes the responses of one endpoint into records."""
 
-    def __init__(
-        self, *, endpoint: HistoryEndpoint, schema: Mapping[str, Any], normalizer: RecordNormalizer
-    ) -> None:
+    def __init__(self, *, endpoint: HistoryEndpoint, layout: Layout, normalizer: RecordNormalizer) -> None:
         self._endpoint = endpoint
         self._normalizer = normalizer
-        times = [name for name, field_ in schema["properties"].items() if field_.get("format") == "date-time"]
+        properties = layout.schema["properties"].items()
+        times = [name for name, declaration in properties if declaration.get("format") == "date-time"]
         self._times = {name: attrgetter(name) for name in times}
         self._key = [attrgetter(name) for name in normalizer.primary_keys]
-        # A row with a field named extraFields must not match, because that vendor field is not the schema's
-        # column.
-        self._record = record_type(schema, extra_fields=_NEVER)
+        self._record = layout.record_type(from_vendor=True)
         self._exact = msgspec.json.Decoder(endpoint.response_type(self._record))
         self._any = msgspec.json.Decoder(endpoint.response_type(Any))
 

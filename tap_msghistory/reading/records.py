@@ -29,6 +29,8 @@ _TYPES: dict[str, Any] = {
     "integer": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
     "number": int | float,
 }
+#: A type that matches no value.
+_NEVER: Any = Annotated[str, msgspec.Meta(pattern="(?!)")]
 NoneType = type(None)  # mypy does not know types.NoneType of Python 3.10
 
 
@@ -55,13 +57,20 @@ class _RowConversion:
     extra: tuple[str, ...]
 
 
-def record_type(schema: Mapping[str, Any], extra_fields: Any) -> type[msgspec.Struct]:
+def record_type(
+    schema: Mapping[str, Any], constants: Mapping[str, str], *, from_vendor: bool
+) -> type[msgspec.Struct]:
     """Return the type of a schema's records: its columns in its order, each of them optional.
 
-    `extra_fields` is the type of the column `extraFields`.
+    `constants` are the values of columns that are the same in all records. With `from_vendor`, a row with a
+    field named like such a column or `extraFields` does not match the type, because that vendor field is not
+    the schema's column.
     """
+    own = {**dict.fromkeys(constants, str), EXTRA_FIELDS: dict[str, Any] | None}
+    if from_vendor:
+        own = dict.fromkeys(own, _NEVER)
     columns = [
-        (name, extra_fields if name == EXTRA_FIELDS else _TYPES[json_type(declaration)] | None, None)
+        (name, own[name] if name in own else _TYPES[json_type(declaration)] | None, constants.get(name))
         for name, declaration in schema["properties"].items()
     ]
     # Records have no cycles, so the garbage collector need not traverse millions of them.
@@ -80,16 +89,21 @@ class RecordNormalizer:
         primary_keys: tuple[str, ...] = ("messageId",),
         id_fallback: str | None = None,
         defaults: Mapping[str, Any] | None = None,
+        constants: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare the conversion of rows.
 
         `replication_key` is the property with the send time. `id_fallback` replaces a missing `messageId`.
-        `defaults` are the values of properties that a row may lack.
+        `defaults` are the values of properties that a row may lack, `constants` those of properties that no
+        row has.
         """
+        constants = constants or {}
         self._declared = {
-            name: declaration for name, declaration in schema["properties"].items() if name != EXTRA_FIELDS
+            name: declaration
+            for name, declaration in schema["properties"].items()
+            if name != EXTRA_FIELDS and name not in constants
         }
-        self._empty = dict.fromkeys(schema["properties"])
+        self._empty = {**dict.fromkeys(schema["properties"]), **constants}
         self._aliases = _aliases(self._declared)
         self.replication_key = replication_key
         self.primary_keys = primary_keys

@@ -23,14 +23,15 @@ from tap_msghistory.reading.records import RecordNormalizer
 from tap_msghistory.reading.sampler import PageSampler, Sampler
 from tap_msghistory.reading.series import Series, ServerLimits
 from tap_msghistory.reading.window_reader import WindowReader
+from tap_msghistory.schemas import ACCOUNT, with_account
 
 
 class HistorySource(abc.ABC):
     """The messages of one stream in one account. Subclasses declare streams with the SDK's attributes."""
 
     name: ClassVar[str]
-    schema: ClassVar[dict[str, Any]]
-    primary_keys: ClassVar[tuple[str, ...]]
+    schema: dict[str, Any]
+    primary_keys: tuple[str, ...]
     replication_key: ClassVar[str]  #: the property with the send time
     selected_by_default: ClassVar[bool] = True
     vendor: ClassVar[Vendor]
@@ -47,8 +48,11 @@ class HistorySource(abc.ABC):
     max_processes: ClassVar[int | None] = None
 
     def __init__(self, account: Account) -> None:
-        """Store the account; nothing is requested yet."""
+        """Store the account, and adapt the declaration to its constants; nothing is requested yet."""
         self.account = account
+        if account.constants:
+            self.schema = with_account(self.schema)
+            self.primary_keys = (*self.primary_keys, ACCOUNT)
 
     @property
     @abc.abstractmethod
@@ -78,8 +82,13 @@ class HistorySource(abc.ABC):
     @cached_property
     def layout(self) -> Layout:
         """The columns and the identity of the records."""
-        identity = Identity(self.primary_keys, (*self.primary_keys, *self.distinguished_by))
-        return Layout(self.schema, identity=identity, replication_key=self.replication_key)
+        keys = type(self).primary_keys  # within an account
+        return Layout(
+            self.schema,
+            identity=Identity(keys, (*keys, *self.distinguished_by)),
+            replication_key=self.replication_key,
+            constants=self.account.constants,
+        )
 
     @cached_property
     def normalizer(self) -> RecordNormalizer:
@@ -88,9 +97,10 @@ class HistorySource(abc.ABC):
             self.schema,
             replication_key=self.replication_key,
             assume_timezone=self.account.settings.assume_timezone,
-            primary_keys=self.primary_keys,
+            primary_keys=self.layout.identity.key,
             id_fallback=self.id_fallback,
             defaults=self.defaults,
+            constants=self.account.constants,
         )
 
     def read(
@@ -146,7 +156,7 @@ class PagedHistorySource(HistorySource):
         return Series(
             endpoint,
             self.client,
-            PageDecoder(endpoint=endpoint, schema=self.schema, normalizer=self.normalizer),
+            PageDecoder(endpoint=endpoint, layout=self.layout, normalizer=self.normalizer),
             self.layout,
             self.account.config["page_size"],
             ServerLimits(order=endpoint.probe_order),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
+
+from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
 class AuxiliaryStream(Stream):
     """A stream whose records are written before the bookmark of the corresponding history advances."""
 
+    schema: dict[str, Any]
+
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: Tap) -> None:
-        """Create the stream; its schema is written before its first record."""
+    def __init__(self, tap: Tap, declaration: AuxiliaryDeclaration) -> None:
+        """Create the stream as the run declares it; its schema is written before its first record."""
         super().__init__(tap)
+        self.schema, self.primary_keys = declaration.schema, declaration.primary_keys
         self._is_announced = False
 
     def write_record(self, record: Record) -> list[Record]:

@@ -48,10 +48,11 @@ class MessageHistoryStream(Stream):
         self._sync_context = sync_context
         source = self.source_type(sync_context.run.account)
         self.history_sync = HistorySync(source, sync_context.run, sync_context.check_output)
+        self.schema, self.primary_keys = self.source.schema, self.source.primary_keys
         self._text_columns: list[str] = []
         if tap.config["objects_as_json"]:
-            self._text_columns = object_columns(self.source.schema)
-            self.schema = with_objects_as_text(self.source.schema)
+            self._text_columns = object_columns(self.schema)
+            self.schema = with_objects_as_text(self.schema)
         self._unwritten: Bookmark | None = None
         # The command reports each error once.
         self.logger.addFilter(_drop_handled_errors)

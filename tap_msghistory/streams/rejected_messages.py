@@ -10,7 +10,8 @@ from singer_sdk import Tap
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.schemas import with_objects_as_text
 from tap_msghistory.streams.auxiliary import AuxiliaryStream
-from tap_msghistory.syncing.rejections import REJECTED_MESSAGES, Rejections, rejection_row
+from tap_msghistory.syncing.rejections import REJECTED_MESSAGES
+from tap_msghistory.syncing.run import SyncRun
 
 
 class RejectedMessagesStream(AuxiliaryStream):
@@ -22,10 +23,10 @@ class RejectedMessagesStream(AuxiliaryStream):
     replication_key = None
     selected_by_default = True
 
-    def __init__(self, tap: Tap, rejections: Rejections) -> None:
+    def __init__(self, tap: Tap, run: SyncRun) -> None:
         """Create the stream, with the message as text if `objects_as_json` is set."""
-        super().__init__(tap)
-        self._rejections = rejections
+        super().__init__(tap, run.rejected_messages)
+        self._run = run
         self._as_text: bool = tap.config["objects_as_json"]
         if self._as_text:
             self.schema = with_objects_as_text(self.schema)
@@ -37,14 +38,14 @@ class RejectedMessagesStream(AuxiliaryStream):
         """
         if not rejected:
             return
-        self._rejections.is_selected = self.selected
+        self._run.rejections.is_selected = self.selected
         discarded = 0
         for message in rejected:
-            row = rejection_row(stream, message)
+            row = self._run.rejection_row(stream, message)
             if self._as_text:
                 row["message"] = msgspec.json.encode(row["message"]).decode()
             discarded += not any(map(_has_message, self.write_record(row)))
-        self._rejections.count(rejected, discarded=discarded)
+        self._run.rejections.count(rejected, discarded=discarded)
 
 
 def _has_message(record: dict[str, Any]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from tap_msghistory.schemas import ACCOUNT, with_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +15,7 @@ class AuxiliaryDeclaration:
     name: str
     schema: dict[str, Any]
     primary_keys: tuple[str, ...]
+
+    def with_account(self) -> AuxiliaryDeclaration:
+        """Return the declaration with the column `account` in the schema and in the key."""
+        return replace(self, schema=with_account(self.schema), primary_keys=(*self.primary_keys, ACCOUNT))

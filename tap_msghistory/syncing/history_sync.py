@@ -27,7 +27,6 @@ from tap_msghistory.reading.read_ahead import ReadCallbacks, do_nothing
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.stats import WindowStats
-from tap_msghistory.syncing.ledger import ledger_row
 from tap_msghistory.syncing.progress import StreamProgress
 from tap_msghistory.syncing.run import SyncRun
 from tap_msghistory.timestamps import floor, to_text
@@ -140,7 +139,7 @@ class HistorySync:
             if not batch.ends_window:
                 yield SyncedBatch(batch.records, batch.rejected, None)
                 continue
-            row = ledger_row(run.id, name, batch, messages=messages, rejected=rejected)
+            row = run.ledger_row(name, batch, messages=messages, rejected=rejected)
             bookmark = advance(bookmark, window, until, self._schedule)
             yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, bookmark))
             progress.add_window(window, rejected)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 from tap_msghistory.config.account import Account
+from tap_msghistory.reading.batches import Batch
+from tap_msghistory.reading.records import Rejected
 from tap_msghistory.syncing.failures import Failures
+from tap_msghistory.syncing.ledger import SYNC_WINDOWS, ledger_row
 from tap_msghistory.syncing.progress import Progress
-from tap_msghistory.syncing.rejections import Rejections
+from tap_msghistory.syncing.rejections import REJECTED_MESSAGES, Rejections, rejection_row
 
 
 class SyncRun:
@@ -20,3 +24,16 @@ class SyncRun:
         self.progress = Progress()
         self.failures = Failures(self.progress, aborts)
         self.rejections = Rejections(account.config.get("max_rejected"))
+        self.rejected_messages, self.sync_windows = REJECTED_MESSAGES, SYNC_WINDOWS
+        if account.constants:
+            self.rejected_messages = self.rejected_messages.with_account()
+            self.sync_windows = self.sync_windows.with_account()
+
+    def rejection_row(self, stream: str, rejected: Rejected) -> dict[str, Any]:
+        """Return the row of a rejected message of `stream`. Its identifier is the same in every run."""
+        return {**self.account.constants, **rejection_row(stream, rejected)}
+
+    def ledger_row(self, stream: str, batch: Batch, *, messages: int, rejected: int) -> dict[str, Any]:
+        """Return the row of the window that `batch` ends."""
+        row = ledger_row(self.id, stream, batch, messages=messages, rejected=rejected)
+        return {**self.account.constants, **row}

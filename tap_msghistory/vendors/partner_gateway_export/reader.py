@@ -14,7 +14,7 @@ from tap_msghistory.http.client import Client
 from tap_msghistory.planning.windows import Window
 from tap_msghistory.reading.batches import WindowContents, refused
 from tap_msghistory.reading.layout import Layout
-from tap_msghistory.reading.records import RecordNormalizer, Rejected, Row, record_type
+from tap_msghistory.reading.records import RecordNormalizer, Rejected, Row
 from tap_msghistory.reading.spooled_rows import SpooledRows
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.vendors.partner_gateway_export.csv_rows import CsvParser
@@ -47,7 +47,7 @@ class ExportReader:
         self._parser = parser
         self._normalizer = normalizer
         self._layout = layout
-        self._record = record_type(layout.schema, extra_fields=None)
+        self._record = layout.record_type()
 
     def __call__(
         self, window: Window, on_size_known: Callable[[], None], stats: WindowStats

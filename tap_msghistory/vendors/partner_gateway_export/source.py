@@ -16,23 +16,24 @@ from tap_msghistory.vendors.partner_gateway_export.endpoint import PartnerGatewa
 from tap_msghistory.vendors.partner_gateway_export.jobs import POLL_SCHEDULE, ExportJobs, PollSchedule
 from tap_msghistory.vendors.partner_gateway_export.reader import ExportReader
 
-_SCHEMA = PartnerGatewayHistorySource.schema
+_CHANNEL_SCHEMA = PartnerGatewayHistorySource.schema
+_SCHEMA = {
+    **_CHANNEL_SCHEMA,
+    "required": [*_CHANNEL_SCHEMA["required"], "channel"],
+    "properties": {
+        **_CHANNEL_SCHEMA["properties"],
+        "channel": {**_CHANNEL_SCHEMA["properties"]["channel"], "type": "string"},
+    },
+    "description": "Messages of all channels from the partner gateway's CSV export. Includes only "
+    "messages sent through the API, not those of campaigns or of the web console.",
+}
 
 
 class PartnerGatewayExportSource(HistorySource):
     """Messages of all channels that were sent through the API, read from CSV exports."""
 
     name = "partner_gateway_history_export"
-    schema: ClassVar[dict[str, Any]] = {
-        **_SCHEMA,
-        "required": [*_SCHEMA["required"], "channel"],
-        "properties": {
-            **_SCHEMA["properties"],
-            "channel": {**_SCHEMA["properties"]["channel"], "type": "string"},
-        },
-        "description": "Messages of all channels from the partner gateway's CSV export. Includes only "
-        "messages sent through the API, not those of campaigns or of the web console.",
-    }
+    schema = _SCHEMA
     #: A file contains messages of several channels, each with its own identifiers.
     primary_keys = ("messageId", "channel")
     replication_key = PartnerGatewayHistorySource.replication_key
