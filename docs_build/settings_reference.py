@@ -15,7 +15,7 @@ from tap_msghistory.tap import TapMessageHistory
 #: The sections of the page, and the pattern of the settings in each. A setting is in the first that matches.
 GROUPS: Mapping[str, str] = {
     "Range of send time": r"start_date|end_date",
-    "Fresh statuses": r"revisit_after|lookback|visibility_lag",
+    "Fresh statuses": r"revisit_after|lookback|visibility_lag|reread",
     "edna Pulse": r"edna_.*",
     "Partner gateway: exports": r"(partner_gateway_)?export.*",
     "Partner gateway": r"partner_gateway_.*",

@@ -34,7 +34,8 @@ def about() -> dict[str, Any]:
 
 
 def kind(name: str, types: str | list[str]) -> str:
-    (found,) = {types} if isinstance(types, str) else {*types} - {"null"}
+    allowed = {types} if isinstance(types, str) else {*types} - {"null"}
+    (found,) = allowed & {"string"} or allowed
     return "date_iso8601" if name.endswith("_date") else KINDS[found]
 
 

@@ -111,6 +111,7 @@ FROM (
                PARTITION BY stream ORDER BY window_from, window_to ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS read_to
     FROM message_windows
+    WHERE reason <> 'reread'
 ) AS previous
 WHERE since > read_to
 ORDER BY stream, read_to;
@@ -138,6 +139,7 @@ ORDER BY stream, window_from;
 -- Progress of each stream: the time up to which it has been read (UTC), and the age of that time.
 SELECT stream, max(window_to) AS read_to, date_trunc('second', (now() AT TIME ZONE 'UTC') - max(window_to)) AS ago
 FROM message_windows
+WHERE reason <> 'reread'
 GROUP BY stream
 ORDER BY stream;
 

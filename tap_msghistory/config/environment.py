@@ -31,7 +31,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
             continue  # an unset setting is often an empty variable
         if "boolean" in types:
             config[name] = _BOOLEANS.get(text.strip().lower(), text)
-        elif {"array", "object"} & {*types}:
+        elif {"array", "object"} & {*types} and "string" not in types:
             config[name] = _structure(name, properties[name], prefix)
         else:
             config[name] = text

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 
+from tap_msghistory.planning import rereads
 from tap_msghistory.planning.plan import Schedule
+from tap_msghistory.planning.rereads import RereadRange
 from tap_msghistory.timestamps import parse_datetime, parse_duration
 
 EDNA_BASE_URL = "https://app.edna.io"
@@ -240,6 +242,14 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         description="Maximum seconds to wait for the export of a window.",
     ),
     th.Property(
+        "reread",
+        th.CustomType({"type": ["array", "string", "null"]}),
+        title="Reread",
+        description="Read exactly these ranges of send time, and leave all bookmarks unchanged. A list of "
+        "objects with stream, from (exclusive) and to (inclusive), or text, stream=from/to, with commas "
+        "between ranges. Default: none; a run continues from its bookmarks.",
+    ),
+    th.Property(
         "assume_timezone",
         th.StringType,
         default="UTC",
@@ -288,6 +298,7 @@ class Settings:
     end_date: datetime | None
     visibility_lag: timedelta
     schedule: Schedule
+    rereads: tuple[RereadRange, ...]
     concurrency: int
     export_concurrency: int
     export_timeout: float
@@ -307,6 +318,7 @@ class Settings:
                 revisit_after=tuple(sorted(set(map(parse_duration, config["revisit_after"])))),
                 lookback=parse_duration(config.get("lookback") or "PT0S"),
             ),
+            rereads=rereads.parse(config.get("reread", [])),
             concurrency=config["concurrency"],
             export_concurrency=config["export_concurrency"],
             export_timeout=float(config["export_timeout"]),

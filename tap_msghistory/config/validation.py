@@ -17,12 +17,17 @@ from zoneinfo import ZoneInfo
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_msghistory.config.settings import KNOWN_CHANNEL_TYPES
+from tap_msghistory.planning import rereads
 from tap_msghistory.timestamps import parse_datetime, parse_duration
 
 Config = Mapping[str, Any]
 
 _A_TIME = "an ISO 8601 date or time, for example 2024-01-31 or 2024-01-31T08:00:00+02:00"
 _A_DURATION = "an ISO 8601 duration in weeks, days, hours, minutes or seconds, for example P7D or PT1H"
+_REREADS = (
+    'a list of ranges, for example [{"stream": "edna_history", "from": "2024-03-01", "to": "2024-03-02"}], '
+    "or text, for example edna_history=2024-03-01/2024-03-02"
+)
 _A_KEY = "printable ASCII without leading or trailing spaces"
 _A_URL = (
     "an https:// URL without credentials, query or fragment, for example https://example.com/api (http:// is "
@@ -205,6 +210,10 @@ def _are_ages(value: Any) -> bool:
     )
 
 
+def _are_rereads(value: Any) -> bool:
+    return _is_readable(rereads.parse, value)
+
+
 def _is_key(value: Any) -> bool:
     """Return whether a value can be sent in a header; a line break from a file, for example, cannot."""
     return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
@@ -235,6 +244,7 @@ _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "end_date": (_is_moment, _A_TIME),
     "revisit_after": (_are_ages, f"a list of ages above zero, each {_A_DURATION}"),
     "lookback": (_is_duration, _A_DURATION),
+    "reread": (_are_rereads, _REREADS),
     "visibility_lag": (_is_duration, _A_DURATION),
     "edna_api_key": (_is_key, _A_KEY),
     "edna_base_url": (_is_base_url, _A_URL),

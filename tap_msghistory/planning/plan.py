@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tap_msghistory.planning.bookmarks import Bookmark
-from tap_msghistory.planning.windows import MAX_SPAN, Reason, Window
+from tap_msghistory.planning.windows import MAX_SPAN, Reason, Window, split_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ def plan(
             revisits.append((start, end))
     windows: list[Window] = []
     for start, end in revisits:
-        windows += _split(start, end, Reason.REVISIT, max_span)
-    windows += _split(lookback_start, read_to, Reason.LOOKBACK, max_span)
-    windows += _split(read_to, min(new_until or until, until), Reason.NEW, max_span)
+        windows += split_range(start, end, Reason.REVISIT, max_span)
+    windows += split_range(lookback_start, read_to, Reason.LOOKBACK, max_span)
+    windows += split_range(read_to, min(new_until or until, until), Reason.NEW, max_span)
     return windows
 
 
@@ -74,13 +74,3 @@ def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Sched
             age: max(bookmark.reached(age), min(until - age, window.end)) for age in schedule.revisit_after
         },
     )
-
-
-def _split(start: datetime, end: datetime, reason: Reason, max_span: timedelta) -> list[Window]:
-    """Split a range into windows that the vendors accept."""
-    windows = []
-    while start < end:
-        stop = min(start + max_span, end)
-        windows.append(Window(start, stop, reason))
-        start = stop
-    return windows

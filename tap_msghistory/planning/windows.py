@@ -24,6 +24,7 @@ class Reason(str, Enum):
     NEW = "new"
     REVISIT = "revisit"
     LOOKBACK = "lookback"
+    REREAD = "reread"
 
 
 class Size(Enum):
@@ -114,6 +115,16 @@ class Window:
         if count > 1:
             return [replace(part, size=Size.LARGE) for part in self.parts(count)]
         return [replace(older, size=Size.LARGE), replace(newer, size=Size.FITS, expected_rows=row + 1)]
+
+
+def split_range(start: datetime, end: datetime, reason: Reason, max_span: timedelta) -> list[Window]:
+    """Split a range into windows that the vendors accept."""
+    windows = []
+    while start < end:
+        stop = min(start + max_span, end)
+        windows.append(Window(start, stop, reason))
+        start = stop
+    return windows
 
 
 def joined(windows: Iterable[Window]) -> list[Window]:

@@ -139,7 +139,8 @@ class MessageHistoryStream(Stream):
             batch.records.clear()  # frees the memory before the next window is awaited
             if batch.completed:
                 self._sync_context.sync_windows.write_record(batch.completed.ledger_row)
-                self._write_bookmark(batch.completed.bookmark)
+                if batch.completed.bookmark is not None:
+                    self._write_bookmark(batch.completed.bookmark)
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Return None: the bookmark never exceeds what was read."""

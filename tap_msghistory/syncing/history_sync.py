@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from tap_msghistory.errors import ApiError, TapError
-from tap_msghistory.planning import bookmarks
+from tap_msghistory.planning import bookmarks, rereads
 from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.estimate import (
     StreamEstimate,
@@ -21,7 +21,7 @@ from tap_msghistory.planning.estimate import (
     sample_windows,
 )
 from tap_msghistory.planning.plan import Schedule, advance, plan
-from tap_msghistory.planning.windows import Window, joined
+from tap_msghistory.planning.windows import Reason, Window, joined
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.read_ahead import ReadCallbacks, do_nothing
 from tap_msghistory.reading.records import Rejected
@@ -44,7 +44,7 @@ class CompletedWindow(NamedTuple):
     """The end of a window. Emit the row first, then store the bookmark."""
 
     ledger_row: dict[str, Any]
-    bookmark: Bookmark
+    bookmark: Bookmark | None  #: None: the state does not change
 
 
 @dataclass(slots=True)
@@ -84,14 +84,21 @@ class HistorySync:
 
     def plan(self, bookmark: Bookmark) -> Plan:
         """Plan a sync that starts now."""
-        until = floor(self._run.account.settings.read_until(self.source.client.now()))
+        settings, source = self._run.account.settings, self.source
+        if settings.rereads:
+            self._run.check_rereads()
+            until = floor(source.client.now() - settings.visibility_lag)
+            return Plan(
+                bookmark, until, rereads.windows(settings.rereads, source.name, until, source.max_span)
+            )
+        until = floor(settings.read_until(source.client.now()))
         if until < bookmark.read_to:
             self._logger.warning(
                 "Nothing to read: start_date or the state is at %s, which is after %s",
                 to_text(bookmark.read_to),
                 to_text(until),
             )
-        return Plan(bookmark, until, plan(bookmark, until, self._schedule, self.source.max_span))
+        return Plan(bookmark, until, plan(bookmark, until, self._schedule, source.max_span))
 
     def check(self, bookmark: Bookmark) -> str:
         """Send one small request for the last planned window, and summarize the result."""
@@ -140,8 +147,10 @@ class HistorySync:
                 yield SyncedBatch(batch.records, batch.rejected, None)
                 continue
             row = run.ledger_row(name, batch, messages=messages, rejected=rejected)
-            bookmark = advance(bookmark, window, until, self._schedule)
-            yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, bookmark))
+            if window.reason is not Reason.REREAD:
+                bookmark = advance(bookmark, window, until, self._schedule)
+            moved = None if window.reason is Reason.REREAD else bookmark
+            yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, moved))
             progress.add_window(window, rejected)
             messages = rejected = 0
         progress.ended = run.progress.clock()
@@ -180,7 +189,8 @@ class HistorySync:
 
     def _warn_about_start_date(self, bookmark: Bookmark) -> None:
         start_date = self._schedule.start_date
-        if bookmark.read_from is not None and start_date < bookmark.read_from:
+        is_reread = bool(self._run.account.settings.rereads)
+        if not is_reread and bookmark.read_from is not None and start_date < bookmark.read_from:
             self._logger.warning(
                 "start_date %s has no effect on %s: its state starts at %s. To read older messages, run once "
                 "with this start_date, an end_date and a separate state",

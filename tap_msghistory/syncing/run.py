@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from tap_msghistory import vendors
 from tap_msghistory.config.account import Account
+from tap_msghistory.config.validation import hint
+from tap_msghistory.errors import FatalError
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.syncing.failures import Failures
@@ -28,6 +31,15 @@ class SyncRun:
         if account.constants:
             self.rejected_messages = self.rejected_messages.with_account()
             self.sync_windows = self.sync_windows.with_account()
+
+    def check_rereads(self) -> None:
+        """Raise `FatalError` if the setting `reread` names a stream that is not enabled."""
+        enabled = [source.name for source in vendors.enabled_sources(self.account.config)]
+        for range_ in self.account.settings.rereads:
+            if range_.stream not in enabled:
+                raise FatalError(
+                    f"Setting reread: {range_.stream} is not an enabled stream{hint(range_.stream, enabled)}"
+                )
 
     def rejection_row(self, stream: str, rejected: Rejected) -> dict[str, Any]:
         """Return the row of a rejected message of `stream`. Its identifier is the same in every run."""
