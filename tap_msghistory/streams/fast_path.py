@@ -13,10 +13,8 @@ import msgspec
 from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
 
+from tap_msghistory.output import record_lines
 from tap_msghistory.streams.writer import Writer
-
-#: Lines per write: enough to make calls cheap, few enough to handle a signal soon.
-_LINES_PER_WRITE = 500
 
 _encoder = msgspec.json.Encoder()
 
@@ -37,11 +35,9 @@ def write(writer: Writer, stream: str, records: list[Any]) -> None:
     """Write a RECORD line for each record, as the SDK would."""
     now = _encoder.encode(datetime.now(timezone.utc))
     head = b'{"type":"RECORD","stream":' + _encoder.encode(stream) + b',"record":'
-    tail = b',"time_extracted":' + now + b"}\n"
-    for start in range(0, len(records), _LINES_PER_WRITE):
-        # A line break can only occur between records: within a record, JSON escapes it.
-        lines = _encoder.encode_lines(records[start : start + _LINES_PER_WRITE]).replace(b"\n", tail + head)
-        writer.write_lines(b"".join((head, memoryview(lines)[: -len(head)])))
+    tail = b',"time_extracted":' + now + b"}"
+    for lines in record_lines(head, records, tail):
+        writer.write_lines(lines)
 
 
 def _has_no_maps(stream: Stream) -> bool:

@@ -1,107 +1,20 @@
-"""Writes Singer messages to stdout in complete lines, however the tap ends."""
+"""Writes Singer messages to stdout."""
 
 from __future__ import annotations
-
-import os
-import select
-import sys
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import SchemaMessage
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_msghistory.errors import FatalError, StoppedBySignal
+from tap_msghistory.output import LineWriter
 from tap_msghistory.schemas import portable
 
 
-class OutputError(FatalError):
-    """Standard output is no longer writable (closed by the consumer, or the disk is full)."""
-
-
-class Writer(MsgSpecWriter):
-    """Writes one line per message. Failures to write are `OutputError`s."""
-
-    def __init__(self) -> None:
-        """Create a writer for stdout."""
-        super().__init__()
-        self._is_writing = False
-        self._stopped: StoppedBySignal | None = None
+class Writer(LineWriter, MsgSpecWriter):
+    """Writes one line per message."""
 
     def write_message(self, message: Message) -> None:
         """Write a line to stdout. Raises `OutputError`."""
         if isinstance(message, SchemaMessage):
             message.schema = portable(message.schema)
         self.write_lines(self.format_message(message))
-
-    def write_lines(self, lines: bytes | bytearray) -> None:
-        """Write whole lines to stdout. Raises `OutputError`."""
-        if sys.stdout is None:
-            raise OutputError("Stdout is closed, so the messages cannot be written")
-        self._is_writing = True
-        try:
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[_write(rest) :]
-            while not _flush():
-                pass
-        except BrokenPipeError as error:
-            raise _closed_by_consumer() from error
-        except OSError as error:
-            _discard_stdout()
-            raise OutputError(f"Writing to stdout failed ({error.strerror}); the sync was stopped") from error
-        finally:
-            self._is_writing = False
-        if self._stopped:
-            raise self._stopped
-
-    def stop(self, reason: StoppedBySignal) -> None:
-        """Raise `reason` immediately, or after the line that is being written."""
-        if not self._is_writing or self._stopped:
-            raise reason
-        self._stopped = reason
-
-    def check(self) -> None:
-        """Raise `OutputError` if the consumer has closed stdout, even while nothing is being written.
-
-        Does nothing on platforms without `poll`.
-        """
-        if hasattr(select, "poll"):
-            stdout = select.poll()
-            stdout.register(sys.__stdout__ or 1, 0)
-            if any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0)):
-                raise _closed_by_consumer()
-
-
-def _write(data: memoryview) -> int:
-    """Write, and return the number of bytes written. With PYTHONUNBUFFERED, a signal can cut it short."""
-    try:
-        written: int | None = sys.stdout.buffer.write(data)
-    except BlockingIOError as error:
-        written = error.characters_written
-    if not written:
-        _wait_until_writable()
-    return written or 0
-
-
-def _flush() -> bool:
-    try:
-        sys.stdout.buffer.flush()
-    except BlockingIOError:
-        _wait_until_writable()
-        return False
-    return True
-
-
-def _wait_until_writable() -> None:
-    """Wait until stdout, which another process made non-blocking, accepts more."""
-    select.select([], [sys.stdout], [])
-
-
-def _closed_by_consumer() -> OutputError:
-    _discard_stdout()
-    return OutputError("Stdout was closed by its consumer; the sync was stopped")
-
-
-def _discard_stdout() -> None:
-    """Keep the interpreter from failing again when it flushes stdout at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
