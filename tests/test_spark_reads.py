@@ -281,6 +281,38 @@ def test_several_accounts_are_distinguished_by_a_column(life_like, sandbox):
     assert len(read) == len(by_account["north"]) + 2
 
 
+def test_the_setting_account_is_a_column_without_other_accounts(life_like):
+    read = read_all(options(life_like, account="north", rejected="column"))
+    assert {row["account"] for row in read} == {"north"}
+    assert len(read) == len(truth(life_like, EDNA))
+
+
+def test_exactly_the_ranges_to_reread_are_read(life_like):
+    ranges = [(END - timedelta(days=20), END - timedelta(days=19)), (END - timedelta(days=5), END)]
+    reread = ",".join(f"{EDNA}={iso(start)}/{iso(end)}" for start, end in ranges)
+    expected = [
+        record
+        for record in truth(life_like, EDNA)
+        if any(iso(start) < record["sentOrReceivedAt"] <= iso(end) for start, end in ranges)
+    ]
+    read = read_all(options(life_like, reread=reread))
+    assert {row["messageId"] for row in read} == {record["messageId"] for record in expected}
+    assert len(read) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("reader", "stream", "expected"),
+    [
+        ("reader", SMS, "only ranges of the stream partner_gateway_history_sms"),
+        ("streamReader", EDNA, "no effect in a streaming query"),
+    ],
+)
+def test_rereads_without_effect_are_refused(sandbox, reader, stream, expected):
+    made = source(options(sandbox, stream, reread=f"{EDNA}=2024-03-01/2024-03-02"))
+    with pytest.raises(TapError, match=expected):
+        getattr(made, reader)(made.schema())
+
+
 def test_an_error_names_the_account(life_like):
     accounts = [{"name": "north"}, {"name": "south", "edna_api_key": "wrong"}]
     for tasks in (2, 4):

@@ -34,7 +34,7 @@ def parse(value: Any) -> tuple[RereadRange, ...]:
     if isinstance(value, str):
         items = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
     if not isinstance(items, list):
-        raise ValueError("not a list")  # noqa: TRY004 - all errors of the setting have one type
+        raise ValueError(value)  # noqa: TRY004 - all errors of the setting have one type
     return tuple(map(_parse_range, items))
 
 
@@ -56,9 +56,9 @@ def _parse_range(item: Any) -> RereadRange:
         start, _, end = bounds.partition("/")
         item = {"stream": stream, "from": start, "to": end}
     if not isinstance(item, dict) or item.keys() != {"stream", "from", "to"}:
-        raise ValueError("not an object with stream, from and to")
+        raise ValueError(item)
     stream, start, end = (str(item[name]).strip() for name in ("stream", "from", "to"))
     parsed = RereadRange(stream, parse_datetime(start), parse_datetime(end))
     if not stream or parsed.start >= parsed.end:
-        raise ValueError("stream must be a name, and from must be before to")
+        raise ValueError(item)
     return parsed

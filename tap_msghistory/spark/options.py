@@ -18,6 +18,7 @@ from tap_msghistory.config.account import Account
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.schemas import ACCOUNT
 from tap_msghistory.timestamps import parse_duration
 from tap_msghistory.vendors import SOURCES
 
@@ -68,9 +69,9 @@ class ReadOptions:
     max_span_per_trigger: timedelta | None
 
     @property
-    def has_accounts(self) -> bool:
-        """Whether the option accounts is used."""
-        return self.accounts[0].name is not None
+    def has_rereads(self) -> bool:
+        """Whether the option reread is used."""
+        return any("reread" in account.config for account in self.accounts)
 
     @classmethod
     def parse(cls, options: Mapping[str, str]) -> ReadOptions:
@@ -141,8 +142,10 @@ def _accounts(
 
 
 def _account(name: str | None, options: Mapping[str, Any], source_type: type[HistorySource]) -> NamedAccount:
-    account = NamedAccount(name, _valid_config(options))
-    account.source(source_type, shared_by=1)  # raises an error if the credential is missing
+    account = NamedAccount(name, _valid_config({**options, ACCOUNT: name} if name else options))
+    source = account.source(source_type, shared_by=1)  # raises an error if the credential is missing
+    if any(range_.stream != source.name for range_ in source.account.settings.rereads):
+        raise TapError(f"Option reread must contain only ranges of the stream {source.name}")
     return account
 
 
@@ -156,7 +159,7 @@ def _valid_config(options: Mapping[str, Any]) -> dict[str, Any]:
     lists = [name for name in options if "array" in known[name]["type"]]
     config = {**_credentials(options), **options, **{name: _parse(options[name]) for name in lists}}
     for name in lists:
-        if not isinstance(config[name], list):
+        if not isinstance(config[name], list) and "string" not in known[name]["type"]:
             raise TapError(f'Option {name} must be a list of strings, for example ["a", "b"]')
     config = validation.with_defaults(config, SETTINGS)
     if errors := validation.errors(config, SETTINGS):

@@ -7,7 +7,7 @@ Spark runs its parts in separate processes, on the driver (`schema`, `partitions
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,9 +20,10 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStrea
 from pyspark.sql.types import StructType
 
 from tap_msghistory.errors import TapError, describe_error
-from tap_msghistory.planning import bookmarks
+from tap_msghistory.planning import bookmarks, rereads
 from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.plan import plan
+from tap_msghistory.planning.windows import Window
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
@@ -125,7 +126,7 @@ class _Reader:
                         f'({batch.rejected[-1].reason}). Set the option rejected to "column" to '
                         "return such messages in the column rejected"
                     )
-                yield self._columns.to_arrow(batch, account.name)
+                yield self._columns.to_arrow(batch, source.account.constants)
 
     def _latest(self, start: Offset | None, moment: datetime) -> Offset:
         """Return the offset that a read at `moment` reaches; without `start`, its span is unlimited."""
@@ -149,6 +150,18 @@ class _Reader:
 
     def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
         """Return the partitions to read between two offsets. Raises `TapError`."""
+
+        def windows_of(source: HistorySource, key: str) -> list[Window]:
+            if key not in end:
+                return []
+            reached, bookmark = _bookmark(end, key, source), _bookmark(start, key, source)
+            schedule = source.account.settings.schedule
+            return plan(bookmark, reached.as_of, schedule, source.max_span, new_until=reached.read_to)
+
+        return self._divided(windows_of)
+
+    def _divided(self, windows_of: Callable[[HistorySource, str], list[Window]]) -> list[HistoryPartition]:
+        """Return the partitions of each account's windows. Raises `TapError`."""
         accounts = self._options.accounts
         credential = self._options.source_type.vendor.credential
         credentials = [credential(account.config) for account in accounts]
@@ -156,11 +169,7 @@ class _Reader:
         for number, account in enumerate(accounts):
             with _redacted_errors(account):
                 source, key = self._driver_source(account)
-                if key not in end:
-                    continue
-                reached = _bookmark(end, key, source)
-                schedule, bookmark = source.account.settings.schedule, _bookmark(start, key, source)
-                windows = plan(bookmark, reached.as_of, schedule, source.max_span, new_until=reached.read_to)
+                windows = windows_of(source, key)
                 limit = partitions.max_partitions(source, credentials.count(credentials[number]))
                 count = min(limit, max(1, self._options.num_partitions // len(accounts)))
                 found += partitions.partition(source, windows, number, count)
@@ -174,20 +183,28 @@ class _Reader:
 
 
 class MessageHistoryReader(_Reader, DataSourceReader):
-    """Reads the same messages as the first run of the tap."""
+    """Reads the same messages as the first run of the tap, or the ranges in `reread`."""
 
     def partitions(self) -> Sequence[HistoryPartition]:
         """Return partitions of about equal numbers of messages. Raises `TapError`."""
+        if self._options.has_rereads:
+            found = self._divided(_reread_windows)
+        else:
+            found = self._between({}, self._latest(None, now()))
         # Spark would replace an empty list with a partition that cannot be read.
-        return self._between({}, self._latest(None, now())) or [
-            HistoryPartition(0, [], shares_start_boundary=False)
-        ]
+        return found or [HistoryPartition(0, [], shares_start_boundary=False)]
 
 
 class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Reads the same messages as successive runs of the tap, with Spark's checkpoint as the state."""
 
     _moment: datetime | None = None
+
+    def __init__(self, options: ReadOptions, schema: StructType) -> None:
+        """Store the options. Raises `TapError` if one has no effect in a streaming query."""
+        super().__init__(options, schema)
+        if options.has_rereads:
+            raise TapError("Option reread has no effect in a streaming query. Use a batch read")
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
         """Fix the time up to which messages are available."""
@@ -206,8 +223,15 @@ class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTrigge
         return self._between(start, end)
 
 
+def _reread_windows(source: HistorySource, _: str) -> list[Window]:
+    settings = source.account.settings
+    until = floor(now() - settings.visibility_lag)
+    return rereads.windows(settings.rereads, source.name, until, source.max_span)
+
+
 def _columns(options: ReadOptions) -> Columns:
-    return Columns(options.source_type.schema, account=options.has_accounts, rejected=options.rejected_column)
+    source = options.accounts[0].source(options.source_type, shared_by=1)
+    return Columns(source.schema, rejected=options.rejected_column)
 
 
 def _bookmark(offset: Offset, key: str, source: HistorySource) -> Bookmark:
