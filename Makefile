@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY_CHECK := .venv/ready-check
 READY := .venv/ready
-READY_SPARK := .venv/ready-spark
+READY_INTERFACES := .venv/ready-interfaces
+PYAIRBYTE := .clients/pyairbyte
 # Branch coverage, which must not fall below what has been reached.
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
@@ -31,17 +32,17 @@ help: ## show this help
 demo: $(READY) ## two syncs from the sandbox through Meltano into PostgreSQL, and a report of the result
 	@$(BIN)/python -m demo
 
-demo-spark: $(READY_SPARK) ## the same histories through Spark into Parquet, compared with the tap's output
+demo-spark: $(READY_INTERFACES) ## the same histories through Spark into Parquet, compared with the tap's output
 	@$(BIN)/python -m demo.spark
 
-check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without Spark, Dagster and PostgreSQL
+check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without the other interfaces and PostgreSQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/mypy tap_msghistory msghistory_sandbox --exclude tap_msghistory/spark
+	$(BIN)/mypy tap_msghistory msghistory_sandbox --exclude 'tap_msghistory/(airbyte|arrow|dlt|spark)'
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not server"
 
-test: lint docs ## everything: lint, types, documentation, and all tests including the end-to-end test
+test: lint docs $(PYAIRBYTE)/ready ## everything: lint, types, documentation, and all tests including the end-to-end test
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(COVERAGE)
 
 test-lowest: $(BIN)/uv ## unit and property tests with the lowest declared versions of direct dependencies
@@ -54,7 +55,7 @@ mutants: $(READY) ## mutation tests of the pure core; takes about half an hour
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --group mutants
 	$(BIN)/mutmut run
 
-bench: $(READY_SPARK) ## cost of the tap compared with other ways: tables, and docs/benchmarks.md
+bench: $(READY_INTERFACES) ## cost of the tap compared with other ways: tables, and docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 targets: $(READY) ## the tap's output in several Singer targets, compared cell by cell: docs/targets.md
@@ -63,7 +64,7 @@ targets: $(READY) ## the tap's output in several Singer targets, compared cell b
 docs: $(READY) ## documentation site in site/; broken links and undocumented settings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-lint: $(READY_SPARK) ## style, types, layers and dependencies
+lint: $(READY_INTERFACES) ## style, types, layers and dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
@@ -75,7 +76,7 @@ format: $(READY_CHECK) ## fix the style
 	$(BIN)/ruff format
 
 clean: ## remove generated files
-	rm -rf .venv .targets site mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .targets .clients site mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY_CHECK): pyproject.toml uv.lock | $(BIN)/uv
@@ -86,9 +87,18 @@ $(READY): $(READY_CHECK)
 	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox
 	@touch $@
 
-# Spark and the orchestrator of an example: almost a gigabyte, not required by make demo.
-$(READY_SPARK): $(READY)
-	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra spark --group spark --group orchestrator
+# All interfaces, and the orchestrator of an example: more than a gigabyte, not required by make demo.
+$(READY_INTERFACES): $(READY)
+	$(BIN)/uv sync --quiet --frozen --inexact \
+	  --extra sandbox --extra airbyte --extra dlt --extra spark --group dlt --group spark --group orchestrator
+	@touch $@
+
+# Airbyte's own clients. They depend on backoff, which clashes with python-backoff, and support Python up to 3.12.
+$(PYAIRBYTE)/ready: tests/clients/pyairbyte.txt | $(BIN)/uv
+	@mkdir -p $(PYAIRBYTE)
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PYAIRBYTE) && \
+	  $(BIN)/uv pip install --quiet --python $(PYAIRBYTE)/bin/python --requirement $<; fi
 	@touch $@
 
 # uv is in uv.lock too, so `uv sync` keeps it.

@@ -9,7 +9,7 @@ from typing import Any
 
 from docs_build.markdown import IncompleteReferenceError, code, prose, table
 from tap_msghistory.config.settings import SETTINGS
-from tap_msghistory.schemas import json_type
+from tap_msghistory.schemas import json_type, types_of
 from tap_msghistory.tap import TapMessageHistory
 
 #: The sections of the page, and the pattern of the settings in each. A setting is in the first that matches.
@@ -85,7 +85,7 @@ def _reference(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _type(setting: Mapping[str, Any]) -> str:
-    type_ = json_type(setting)
+    type_ = " or ".join(name for name in types_of(setting) if name != "null")
     items = setting.get("items", {})
     allowed = setting.get("enum") or items.get("enum")
     words = f"{type_} of {json_type(items)}s" if items else type_

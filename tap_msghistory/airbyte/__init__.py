@@ -1,0 +1,1 @@
+"""The Airbyte connector `source-msghistory`: the same histories, in Airbyte's protocol."""
