@@ -76,7 +76,7 @@ def test_a_limit_on_the_rows_of_a_query_loses_nothing(make, page_size, max_rows)
 
 
 @pytest.mark.parametrize("make", [edna, gateway])
-def test_more_rows_in_a_millisecond_than_a_query_gives_are_reported(make, caplog):
+def test_more_rows_in_a_millisecond_than_the_limit_are_reported(make, caplog):
     vendor = make(12_000, max_rows=4_000)
     burst = vendor.rows[0] | {name: END.isoformat() for name in vendor.rows[0] if name.startswith("sen")}
     ids = range(10**6, 10**6 + 5_000) if make is edna else map(str, range(5_000))
@@ -147,7 +147,7 @@ def test_rows_moved_to_the_front_are_not_lost(moves):
     assert_all_arrive_once(records, vendor.rows)
 
 
-def test_rows_that_a_vendor_lists_twice_come_once_and_are_confirmed():
+def test_rows_listed_twice_are_emitted_once_and_confirmed():
     vendor = gateway(3_000)
     vendor.rows[1_000:1_000] = vendor.rows[990:1_000]
     output, records = read(vendor)
@@ -232,7 +232,7 @@ def test_a_limit_on_rows_is_found_in_any_order(make, max_rows):
 
 
 @pytest.mark.parametrize("make", [edna, gateway])
-def test_a_limit_on_rows_is_found_beside_a_row_sent_outside(make):
+def test_a_limit_is_found_despite_a_row_outside_the_range(make):
     """The vendor selects by a time that the messages do not show."""
     vendor = make(15_000, max_rows=4_000)
     sent_at = "sentOrReceivedAt" if make is edna else "sendDate"
