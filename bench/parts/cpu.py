@@ -12,6 +12,8 @@ MIN_SPEEDUP = 10
 """Over the stock tap, in CPU time and in wall time."""
 MIN_PLAIN_SCRIPT_RATIO = 0.7
 """CPU time of the plain script divided by that of the tap."""
+MAX_AIRBYTE_RATIO = 1.2
+"""Wall time of the Airbyte source divided by that of the tap."""
 NAMES: dict[Vendor, str] = {"edna": "edna", "gateway": "gateway channel"}
 
 
@@ -29,6 +31,7 @@ def run(scale: Scale) -> Section:
                 "stock SDK tap": available.stock_tap(served, vendor),
                 "plain script": available.plain_script(served, vendor),
                 "tap-msghistory": available.tap(served, vendor),
+                "source-msghistory (Airbyte)": available.airbyte_source(served, vendor),
             }
             for command in commands.values():
                 check(command, scale.cpu)
@@ -36,7 +39,7 @@ def run(scale: Scale) -> Section:
             section.rows += [
                 [f"{name}: {command}", *_cells(usage, scale.cpu)] for command, usage in usages.items()
             ]
-            _add_ratios(section, name, *usages.values())
+            _add_ratios(section, name, [*usages.values()])
     return section
 
 
@@ -50,12 +53,16 @@ def _cells(usage: Usage, messages: int) -> list[str]:
     ]
 
 
-def _add_ratios(section: Section, name: str, stock: Usage, plain: Usage, tap: Usage) -> None:
+def _add_ratios(section: Section, name: str, usages: list[Usage]) -> None:
+    stock, plain, tap, airbyte = usages
     stock_cpu, stock_wall = stock.cpu_s / tap.cpu_s, stock.wall_s / tap.wall_s
     plain_cpu, plain_wall = plain.cpu_s / tap.cpu_s, plain.wall_s / tap.wall_s
+    airbyte_cpu, airbyte_wall = airbyte.cpu_s / tap.cpu_s, airbyte.wall_s / tap.wall_s
     section.findings += [
         f"{name}: stock SDK tap relative to the tap: {stock_cpu:.1f} times by CPU, {stock_wall:.1f} by wall",
         f"{name}: plain script relative to the tap: {plain_cpu:.2f} times by CPU, {plain_wall:.2f} by wall",
+        f"{name}: Airbyte source relative to the tap: {airbyte_cpu:.2f} times by CPU, "
+        f"{airbyte_wall:.2f} by wall",
     ]
     section.targets += [
         Target(
@@ -67,5 +74,10 @@ def _add_ratios(section: Section, name: str, stock: Usage, plain: Usage, tap: Us
             f"{name}: CPU time of the plain script at least {MIN_PLAIN_SCRIPT_RATIO} times that of the tap",
             f"{plain_cpu:.2f} times",
             plain_cpu >= MIN_PLAIN_SCRIPT_RATIO,
+        ),
+        Target(
+            f"{name}: the Airbyte source takes at most {MAX_AIRBYTE_RATIO} times as long as the tap",
+            f"{airbyte_wall:.2f} times",
+            airbyte_wall <= MAX_AIRBYTE_RATIO,
         ),
     ]
