@@ -61,8 +61,10 @@ def _add_ratios(section: Section, name: str, usages: list[Usage]) -> None:
     section.findings += [
         f"{name}: stock SDK tap relative to the tap: {stock_cpu:.1f} times by CPU, {stock_wall:.1f} by wall",
         f"{name}: plain script relative to the tap: {plain_cpu:.2f} times by CPU, {plain_wall:.2f} by wall",
-        f"{name}: Airbyte source relative to the tap: {airbyte_cpu:.2f} times by CPU, "
-        f"{airbyte_wall:.2f} by wall",
+        (
+            f"{name}: Airbyte source relative to the tap: {airbyte_cpu:.2f} times by CPU, "
+            f"{airbyte_wall:.2f} by wall"
+        ),
     ]
     section.targets += [
         Target(
