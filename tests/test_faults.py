@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from msghistory_sandbox.faults import Faults
@@ -23,6 +24,7 @@ from tap_msghistory.http.retries import (
     Retry,
     backoff_delay,
     classify_response,
+    http_date,
     remaining_requests,
     retry_after_seconds,
     was_suspended,
@@ -224,6 +226,8 @@ def test_every_format_of_a_requested_wait_is_understood(seconds):
     assert retry_after_seconds(response_with(Retry_After=date), NOW) == seconds
     assert retry_after_seconds(response_with(body=body), NOW) == seconds
     assert retry_after_seconds(response_with(body=body, Retry_After="1"), NOW) == seconds
+    outcome = classify_response(response_with(503, Retry_After=date), (), NOW)
+    assert outcome == Retry("status 503", seconds)
 
 
 def test_a_requested_wait_is_right_despite_a_wrong_server_clock():
@@ -233,6 +237,28 @@ def test_a_requested_wait_is_right_despite_a_wrong_server_clock():
         retry_after_seconds(response_with(Retry_After=date, Date=format_datetime(wrong, usegmt=True)), NOW)
         == 7
     )
+
+
+@pytest.mark.parametrize("zone", ["+0200", "-0000", ""])
+def test_an_http_date_means_the_same_on_every_machine(monkeypatch, zone):
+    date = f"Sun, 03 Nov 2024 {14 if zone == '+0200' else 12}:00:07 {zone}"
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    try:
+        time.tzset()
+        moment = http_date(date)
+        assert moment == NOW + timedelta(seconds=7)
+        assert moment.tzinfo is timezone.utc
+        assert retry_after_seconds(response_with(Retry_After=date), NOW) == 7
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("seconds", [-5, "-inf", "inf", "nan", None, "soon"])
+def test_a_wait_that_is_past_or_infinite_is_ignored(seconds):
+    past = format_datetime(NOW - timedelta(seconds=5), usegmt=True)
+    body = json.dumps({"retryAfter": seconds}).encode()
+    assert retry_after_seconds(response_with(body=body, Retry_After=past), NOW) == 0
 
 
 @given(st.text(), st.binary())
@@ -245,15 +271,31 @@ def test_a_wait_is_never_shorter_than_requested(attempts, not_before):
     assert backoff_delay(attempts, not_before) >= not_before
 
 
+def test_backoff_doubles_up_to_a_minute():
+    longest = [backoff_delay(attempts, 0.0, jitter=float) for attempts in range(1, 10)]
+    assert longest == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_requested_wait_is_extended_by_at_most_a_second():
+    assert backoff_delay(9, 5.0, jitter=float) == 6.0
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_temporary_failures_are_retried(status):
     assert isinstance(classify_response(response_with(status), EDNA_VENDOR.error_rules, NOW), Retry)
 
 
 @given(st.integers(201, 499).filter(lambda status: status not in (408, 429)), st.binary())
+@example(299, b"")
+@example(300, b"")
+@example(399, b"")
+@example(400, b"")
 def test_other_failures_are_final_and_do_not_quote_the_body(status, body):
     outcome = classify_response(response_with(status, b"CANARY" + body), EDNA_VENDOR.error_rules, NOW)
     assert isinstance(outcome, Fail)
+    assert outcome.status == status
+    assert outcome.reason.startswith(f"status {status}")
+    assert ("redirects are not followed" in outcome.reason) == (300 <= status < 400)
     assert "CANARY" not in outcome.reason
 
 
@@ -475,15 +517,33 @@ def test_a_reset_time_from_the_server_is_waited_for():
     assert rate_limiter.reserve() == pytest.approx(7)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "seconds"),
+    [
+        ("X-RateLimit-Reset", 9, 9),
+        ("RateLimit-Reset", 9, 9),
+        ("X-RateLimit-Reset", NOW.timestamp() + 5, 5),
+        ("RateLimit-Reset", (NOW.timestamp() + 5) * 1_000, 5),
+        ("RateLimit-Reset", NOW.timestamp() - 5, 0),
+        ("RateLimit-Reset", "soon", None),
+    ],
+)
+def test_a_reset_is_a_duration_or_a_unix_timestamp(name, value, seconds):
+    headers = {"X-RateLimit-Remaining": "3", "X-RateLimit-Limit": "10", name: str(value)}
+    assert remaining_requests(headers, NOW) == (3, 10, seconds)
+
+
 def test_remaining_requests_are_read_from_headers():
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "1000"}
     assert remaining_requests(headers, NOW) == (0, 1000, None)
-    assert remaining_requests(headers | {"X-RateLimit-Reset": "9"}, NOW) == (0, 1000, 9)
-    assert remaining_requests(headers | {"X-RateLimit-Reset": str(NOW.timestamp() + 5)}, NOW) == (0, 1000, 5)
+    assert remaining_requests(headers | {"X-RateLimit-Limit": "1"}, NOW) == (0, 1, None)
     assert remaining_requests(headers | {"X-RateLimit-Limit": "0"}, NOW) is None
-    assert remaining_requests({"X-RateLimit-Remaining": "none"}, NOW) is None
+    assert remaining_requests({"X-RateLimit-Limit": "1000"}, NOW) is None
+    assert remaining_requests({"X-RateLimit-Remaining": "0"}, NOW) is None
+    assert remaining_requests(headers | {"X-RateLimit-Remaining": "none"}, NOW) is None
 
 
 def test_unexplained_time_is_a_suspension():
     assert was_suspended(elapsed=1_000, accounted=60, max_seconds=900)
     assert not was_suspended(elapsed=1_000, accounted=990, max_seconds=900)
+    assert not was_suspended(elapsed=1_000, accounted=100, max_seconds=900)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tap_msghistory.errors import TapError
+from tap_msghistory.planning import bookmarks
+from tap_msghistory.planning.bookmarks import Bookmark
+from tap_msghistory.timestamps import floor
 from tests.processes import environment, error_lines, run_here
 from tests.support import sync
 from tests.vendors import END, Vendor, edna_row, spread
 
 EDNA = "edna_history"
 READ_TO = "2024-11-03T06:00:00"
+START = datetime(2020, 1, 1, tzinfo=timezone.utc)
+EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
+LATEST = datetime(9998, 12, 31, 23, 59, 59, 999_000, timezone.utc)
+MOMENTS = st.datetimes(
+    EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.just(timezone.utc)
+).map(floor)
+AGES = st.integers(1, 36_525 * 86_400).map(lambda seconds: timedelta(seconds=seconds))
 
 
 @pytest.fixture
@@ -43,31 +56,74 @@ def test_a_time_without_an_offset_means_utc_on_every_machine(server, tmp_path, z
     assert (len(sent), min(sent)) == (12, "2024-11-03T06:29:59.000Z")
 
 
+FOREIGN = (
+    "it has neither replication_key_value nor revisited_to, so it may belong to another tap. To "
+    "resynchronize from start_date, delete the state"
+)
+ANOTHER_KEY = "its replication_key is not sentOrReceivedAt, so it may belong to another tap"
+NOT_A_TIME = (
+    "replication_key_value, as_of, read_from and the values of revisited_to must be ISO 8601 times from 1970 "
+    "to 9998"
+)
+
+
 @pytest.mark.parametrize(
-    "bookmark",
+    ("bookmark", "reason"),
     [
-        {"since": READ_TO},
-        {"replication_key_valu": READ_TO},
-        {"replication_key": "sentOrReceivedAt"},
-        {"version": 1, "starting_replication_value": READ_TO},
-        {"replication_key": "updatedAt", "replication_key_value": READ_TO},
-        {"replication_key_value": "1730635200000"},
-        {"replication_key_value": 1730635200000},
-        {"replication_key_value": "yesterday"},
-        {"replication_key_value": "20241103T060000Z"},
-        {"replication_key_value": "0001-01-01T00:00:00Z"},
-        {"replication_key_value": "9999-12-31T23:59:59Z"},
-        {"replication_key_value": "2024-13-01T00:00:00Z"},
-        {"replication_key_value": READ_TO, "as_of": "0001-01-01T00:00:00Z"},
-        {"replication_key_value": READ_TO, "revisited_to": {"a while": READ_TO}},
-        {"replication_key_value": READ_TO, "revisited_to": [READ_TO]},
+        ({"since": READ_TO}, FOREIGN),
+        ({"replication_key_valu": READ_TO}, FOREIGN),
+        ({"replication_key": "sentOrReceivedAt"}, FOREIGN),
+        ({"version": 1, "starting_replication_value": READ_TO}, FOREIGN),
+        ({"replication_key": "updatedAt", "replication_key_value": READ_TO}, ANOTHER_KEY),
+        ({"replication_key_value": "1730635200000"}, NOT_A_TIME),
+        ({"replication_key_value": 1730635200000}, NOT_A_TIME),
+        ({"replication_key_value": "yesterday"}, NOT_A_TIME),
+        ({"replication_key_value": "20241103T060000Z"}, NOT_A_TIME),
+        ({"replication_key_value": "0001-01-01T00:00:00Z"}, NOT_A_TIME),
+        ({"replication_key_value": "1969-12-31T23:59:59Z"}, NOT_A_TIME),
+        ({"replication_key_value": "9999-01-01T00:00:00Z"}, NOT_A_TIME),
+        ({"replication_key_value": "2024-13-01T00:00:00Z"}, NOT_A_TIME),
+        ({"replication_key_value": READ_TO, "as_of": "0001-01-01T00:00:00Z"}, NOT_A_TIME),
+        ({"replication_key_value": READ_TO, "read_from": "yesterday"}, NOT_A_TIME),
+        ({"replication_key_value": READ_TO, "revisited_to": {"a while": READ_TO}}, NOT_A_TIME),
+        ({"replication_key_value": READ_TO, "revisited_to": [READ_TO]}, NOT_A_TIME),
     ],
     ids=json.dumps,
 )
-def test_an_unreadable_bookmark_is_refused_before_any_request(server, bookmark):
-    with pytest.raises(TapError, match=f"The state of {EDNA} is not readable"):
+def test_an_unreadable_bookmark_is_refused_before_any_request(server, bookmark, reason):
+    with pytest.raises(TapError) as refused:
         sync(server.settings(), state=state(**bookmark))
+    assert str(refused.value) == f"The state of {EDNA} is not readable: {reason}"
     assert server.requests == []
+
+
+@given(MOMENTS, MOMENTS, st.dictionaries(AGES, MOMENTS, max_size=5), st.none() | MOMENTS)
+@example(EARLIEST, LATEST, {timedelta(seconds=1): EARLIEST}, LATEST)
+def test_a_bookmark_survives_being_stored_as_json(read_to, as_of, revisited_to, read_from):
+    bookmark = Bookmark(read_to, as_of, revisited_to, read_from)
+    stored: dict[str, str] = {}
+    bookmarks.write(bookmark, "sendDate", stored)
+    assert bookmarks.read(json.loads(json.dumps(stored)), START, "sendDate") == bookmark
+
+
+def test_a_stored_bookmark_has_the_documented_names():
+    first = Bookmark(START, START, {timedelta(hours=1): START + timedelta(minutes=1)}, START)
+    stored: dict[str, object] = {}
+    bookmarks.write(first, "sendDate", stored)
+    times = dict.fromkeys(("replication_key_value", "as_of", "read_from"), "2020-01-01T00:00:00.000Z")
+    assert stored == {
+        "replication_key": "sendDate",
+        **times,
+        "revisited_to": {"PT3600S": "2020-01-01T00:01:00.000Z"},
+    }
+    bookmarks.write(Bookmark(START, START, read_from=START), "sendDate", stored)
+    assert stored == {"replication_key": "sendDate", **times}
+
+
+def test_a_bookmark_without_a_position_starts_at_the_start_date():
+    assert bookmarks.read({}, START, "sendDate") == Bookmark(START, START, read_from=START)
+    stopped = bookmarks.read({"revisited_to": {"P1D": "2020-02-01"}}, START, "sendDate")
+    assert stopped == Bookmark(START, START, {timedelta(days=1): datetime(2020, 2, 1, tzinfo=timezone.utc)})
 
 
 @pytest.mark.parametrize("bookmarks", [[], {EDNA: READ_TO}, {EDNA: None}, "none"])
