@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.serving import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"
-PACKAGES = ("tap-msghistory", "singer-sdk", "msgspec", "requests", "orjson", "meltano", "pyspark")
+PACKAGES = ("tap-msghistory", "singer-sdk", "msgspec", "requests", "orjson", "meltano", "dlt", "pyspark")
 
 
 @dataclass(frozen=True, slots=True)

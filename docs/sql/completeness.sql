@@ -2,12 +2,12 @@
 --   psql -v ON_ERROR_STOP=1 -c 'SET search_path TO msghistory' -f completeness.sql
 -- Replace msghistory with the schema that contains the tables.
 
--- Views with uniform column names and UTC times without an offset: some loaders use lower-case names or timestamptz.
+-- Views with uniform column names and UTC times without an offset: some loaders use lower-case names, snake_case names or timestamptz.
 CREATE OR REPLACE FUNCTION pg_temp.column_of(relation text, name text) RETURNS text LANGUAGE sql AS $$
     SELECT coalesce((
         SELECT CASE WHEN atttypid = 'timestamptz'::regtype THEN format('(%I AT TIME ZONE ''UTC'')', attname) ELSE quote_ident(attname) END
         FROM pg_attribute
-        WHERE attrelid = to_regclass(quote_ident(relation)) AND lower(attname) = lower(name) AND attnum > 0 AND NOT attisdropped
+        WHERE attrelid = to_regclass(quote_ident(relation)) AND replace(lower(attname), '_', '') = lower(name) AND attnum > 0 AND NOT attisdropped
         ORDER BY attname = name DESC
         LIMIT 1
     ), 'NULL')

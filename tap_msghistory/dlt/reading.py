@@ -1,0 +1,92 @@
+"""Reads the selected histories, one after the other, and yields the tables of each window."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.runtime import signals
+
+from tap_msghistory.arrow import ArrowConverter
+from tap_msghistory.config.account import Account
+from tap_msghistory.errors import FatalError, TapError, describe_error
+from tap_msghistory.planning import bookmarks
+from tap_msghistory.syncing.history_sync import HistorySync
+from tap_msghistory.syncing.run import SyncRun
+from tap_msghistory.vendors import enabled_sources
+
+logger = logging.getLogger("tap-msghistory.dlt")
+
+#: The rows of a window, by the name of their resource.
+Tables = dict[str, pa.Table]
+
+
+def read(account: Account) -> Iterator[Tables]:
+    """Yield the rows of the resources that are selected in dlt's current source.
+
+    The bookmarks in dlt's state advance as windows are yielded. dlt discards the rows and the state of an
+    extraction that fails. Raises `TapError` without a cause: dlt stores causes in its traces, and they may
+    quote a message.
+    """
+    selected = dlt.current.source().selected_resources
+    run = SyncRun(account)
+    run.rejections.is_selected = run.rejected_messages.name in selected
+    try:
+        for source_type in enabled_sources(account.config):
+            if source_type.name in selected:
+                sync = HistorySync(source_type(account), run, signals.raise_if_signalled)
+                yield from _read_history(sync, run, selected)
+    except Exception as error:  # noqa: BLE001 - its text may quote a message
+        failure = TapError(describe_error(error))
+    else:
+        for line in run.progress.summary():
+            logger.info(line)
+        return
+    raise failure  # outside of the handler, so that it has no context
+
+
+def _read_history(sync: HistorySync, run: SyncRun, selected: Collection[str]) -> Iterator[Tables]:
+    name, replication_key = sync.source.name, sync.source.replication_key
+    rejected_messages, sync_windows = run.rejected_messages, run.sync_windows
+    to_records = ArrowConverter(sync.source.schema).records
+    to_rejections = ArrowConverter(rejected_messages.schema).rows
+    to_windows = ArrowConverter(sync_windows.schema).rows
+    state = _state(name, run.account)
+    for batch in sync.read(sync.bookmark(state)):
+        tables: Tables = {}
+        if batch.rejected:
+            _count_rejected(run, batch.rejected)
+            if rejected_messages.name in selected:
+                rows = [run.rejection_row(name, message) for message in batch.rejected]
+                tables[rejected_messages.name] = to_rejections(rows)
+        if batch.records:
+            tables[name] = to_records(batch.records)
+            batch.records.clear()  # frees the memory before the next window is awaited
+        if batch.completed:
+            if sync_windows.name in selected:
+                tables[sync_windows.name] = to_windows([batch.completed.ledger_row])
+            if batch.completed.bookmark is not None:
+                bookmarks.write(batch.completed.bookmark, replication_key, state)
+        yield tables
+
+
+def _state(name: str, account: Account) -> dict[str, Any]:
+    """Return the state of a history, in the form of a Singer bookmark. Each account has its own."""
+    state: dict[str, Any] = dlt.current.resource_state(name)
+    for account_name in account.constants.values():
+        state = state.setdefault("accounts", {}).setdefault(account_name, {})
+    return state
+
+
+def _count_rejected(run: SyncRun, rejected: list[Any]) -> None:
+    """Count rejected messages. Raises `TapError` if there are more than `max_rejected`."""
+    try:
+        run.rejections.count(rejected)
+    except FatalError:
+        raise TapError(
+            f"More than max_rejected ({run.account.config['max_rejected']}) messages are invalid, so nothing "
+            f"was loaded; the last reason: {rejected[-1].reason}"
+        ) from None
