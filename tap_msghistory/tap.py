@@ -30,6 +30,8 @@ from tap_msghistory.config.account import Account
 from tap_msghistory.config.environment import read_environment
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import StoppedBySignal, TapError
+from tap_msghistory.reconciling.command import check_warehouse
+from tap_msghistory.reconciling.report import FORMATS
 from tap_msghistory.streams import (
     HISTORY_STREAMS,
     MessageHistoryStream,
@@ -229,9 +231,12 @@ class TapMessageHistory(Tap):
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
         plan: bool = False,
+        reconcile: IO[str] | None = None,
+        reconcile_format: str = FORMATS[0],
+        reconcile_from: str | None = None,
         test: str = DISABLED,
     ) -> None:
-        """Run the tap, check its settings, or show what a run would read.
+        """Run the tap, check its settings or a warehouse, or show what a run would read.
 
         Raises `TapError` or `ValueError` if a file is not valid.
         """
@@ -255,13 +260,15 @@ class TapMessageHistory(Tap):
             tap.run_connection_test()
         elif plan:
             tap.print_plan()
+        elif reconcile is not None:
+            check_warehouse(tap.account, reconcile, format_=reconcile_format, start=reconcile_from)
         else:
             with displayed(tap.sync_run.progress):
                 tap.sync_all()
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command with `--plan` and with errors without a traceback."""
+        """Return the SDK's command with `--plan` and `--reconcile`, and with errors without a traceback."""
         return TapCommand.wrap(super().get_singer_command(), logger=cls.logger)
 
 

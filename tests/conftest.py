@@ -29,8 +29,9 @@ _UNIT_MODULES = {
 }  # fmt: skip
 #: Modules with the longest tests, which start first, so that no worker waits for another at the end.
 _LONG_MODULES = {
-    "test_airbyte", "test_completeness", "test_dlt", "test_export_downloads", "test_histories", "test_meltano", "test_pipeline",
-    "test_shards", "test_spark", "test_stops", "test_sync", "test_targets",
+    "test_airbyte", "test_completeness", "test_dlt", "test_export_downloads", "test_histories",
+    "test_meltano", "test_pipeline", "test_reconcile", "test_reconcile_pipeline", "test_shards",
+    "test_spark", "test_stops", "test_sync", "test_targets",
 }  # fmt: skip
 _SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served"}
 

@@ -1,7 +1,7 @@
-"""The SDK's command with `--plan`.
+"""The SDK's command with `--plan` and `--reconcile`.
 
 Failures are reported without a traceback. The exit code is 1, or 128 + n after signal n; click exits with 2
-for wrong options.
+for wrong options. `--reconcile` exits with 3 if numbers of messages differ.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tap_msghistory.errors import (
     describe_error,
     traceback_locations,
 )
+from tap_msghistory.reconciling.report import FORMATS
 
 #: Loggers of libraries that quote messages or responses, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}
@@ -35,9 +36,18 @@ stdout as Singer messages.
 
 Settings are read from JSON files (--config config.json), from environment variables (--config ENV; for
 example TAP_MSGHISTORY_START_DATE), or both; --about lists them. Logs are written to stderr."""
+_TEXT_FILE = click.File(encoding="utf-8-sig", errors="replace")
 _TEST_HELP = (
     "Check the settings: send one small request per selected stream, and print a line for each. "
     "--test=schema prints the schemas and sends no request."
+)
+_RECONCILE_HELP = (
+    "Compare the numbers of messages in a warehouse with the vendor's; emits no records. FILE (- for stdin) "
+    "is CSV or JSON lines with stream, from, to and messages. Exit code: 0 if all are equal, 3 if any differ."
+)
+_RECONCILE_FORMAT_HELP = "The table lists the ranges that are not ok; json and csv list all."
+_RECONCILE_FROM_HELP = (
+    "Skip ranges that end at or before this time, for example to resume an interrupted check."
 )
 _PLAN_HELP = "Show what a sync would read, estimated from a few small requests. Emits no records."
 
@@ -45,7 +55,7 @@ _PLAN_HELP = "Show what a sync would read, estimated from a few small requests. 
 class TapCommand(SingerCommand):
     """Runs the tap, and reports failures on stderr and with the exit code."""
 
-    _is_sync = False  # not --test or --plan
+    _is_sync = False  # not --test, --plan or --reconcile
 
     @classmethod
     def wrap(cls, command: click.Command, *, logger: logging.Logger) -> TapCommand:
@@ -58,7 +68,18 @@ class TapCommand(SingerCommand):
         return cls(
             name=command.name,
             callback=command.callback,
-            params=[*command.params, click.Option(["--plan"], is_flag=True, help=_PLAN_HELP)],
+            params=[
+                *command.params,
+                click.Option(["--plan"], is_flag=True, help=_PLAN_HELP),
+                click.Option(["--reconcile"], type=_TEXT_FILE, metavar="FILE", help=_RECONCILE_HELP),
+                click.Option(
+                    ["--reconcile-format"],
+                    type=click.Choice(FORMATS),
+                    default=FORMATS[0],
+                    help=_RECONCILE_FORMAT_HELP,
+                ),
+                click.Option(["--reconcile-from"], metavar="TIME", help=_RECONCILE_FROM_HELP),
+            ],
             context_settings=command.context_settings,
             help=_HELP,
             logger=logger,
@@ -69,7 +90,7 @@ class TapCommand(SingerCommand):
         logging.captureWarnings(capture=True)
         for name, level in _QUOTING.items():
             logging.getLogger(name).setLevel(level)
-        self._is_sync = not ctx.params["plan"] and ctx.params["test"] == DISABLED
+        self._is_sync = not (ctx.params["plan"] or ctx.params["reconcile"]) and ctx.params["test"] == DISABLED
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
