@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from copy import deepcopy
 from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -30,7 +31,6 @@ from tap_msghistory.config.account import Account
 from tap_msghistory.config.environment import read_environment
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import StoppedBySignal, TapError
-from tap_msghistory.reconciling.command import check_warehouse
 from tap_msghistory.reconciling.report import FORMATS
 from tap_msghistory.streams import (
     HISTORY_STREAMS,
@@ -60,7 +60,7 @@ class TapMessageHistory(Tap):
     """Message histories of edna Pulse and of the Qlara partner gateway, with each message's latest status."""
 
     name = "tap-msghistory"
-    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS
+    config_jsonschema: ClassVar[dict[str, Any]] = deepcopy(SETTINGS)  # the SDK adds its own settings
     message_writer_class = Writer
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
@@ -261,6 +261,8 @@ class TapMessageHistory(Tap):
         elif plan:
             tap.print_plan()
         elif reconcile is not None:
+            from tap_msghistory.reconciling.command import check_warehouse  # noqa: PLC0415 - slow to import
+
             check_warehouse(tap.account, reconcile, format_=reconcile_format, start=reconcile_from)
         else:
             with displayed(tap.sync_run.progress):

@@ -49,13 +49,10 @@ def read(content: Any) -> dict[str, dict[str, Any]]:
             if content and "bookmarks" not in content:
                 raise TapError(_FORM)
             content = to_airbyte(content)
-        streams = [
-            stream
-            for state in content
-            for stream in (
-                state["global"]["stream_states"] if state["type"] == "GLOBAL" else [state["stream"]]
-            )
-        ]
+        streams: list[Any] = []
+        for state in content:
+            is_global = state["type"] == "GLOBAL"
+            streams += state["global"]["stream_states"] if is_global else [state["stream"]]
         return {stream["stream_descriptor"]["name"]: {**(stream["stream_state"] or {})} for stream in streams}
     except (AttributeError, KeyError, TypeError) as error:
         raise TapError(_FORM) from error
