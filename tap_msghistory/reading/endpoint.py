@@ -23,8 +23,11 @@ class HistoryEndpoint(Protocol):
     def probe_request(self, window: Window, index: int) -> Request:
         """Return a request for very few rows, the first of which is close to row `index` of the window."""
 
-    def newest_request(self, window: Window, limit: int) -> Request:
-        """Return a request for the newest rows of a window, or for any rows if the endpoint cannot sort."""
+    def newest_request(self, window: Window, limit: int, start: int = 0) -> Request:
+        """Return a request for a page of rows, newest first if the endpoint can sort.
+
+        `start` is as in `page_request`.
+        """
 
     def response_type(self, row_type: type) -> Any:
         """Return the msgspec type of a response body with rows of `row_type`."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tap_msghistory.http.request import Request
 from tap_msghistory.planning.windows import Order, Window
 from tap_msghistory.reading.page_decoder import Page
 from tap_msghistory.reading.paginators import Paginator
@@ -77,8 +76,7 @@ class Query:
         return found
 
     def _page(self, window: Window, start: int, limit: int, stats: WindowStats) -> Page:
-        request = self.series.endpoint.newest_request(window, limit)
-        return self.series.send(_starting_at(request, start), stats)
+        return self.series.send(self.series.endpoint.newest_request(window, limit, start), stats)
 
     def _send_times(self, items: Sequence[Any], window: Window) -> list[str]:
         """Return the send times of rows. An unreadable one is replaced by that of a neighbour."""
@@ -155,10 +153,3 @@ class RowList:
         if row not in self.times and not self.exists(row):
             raise RowsMovedError
         return self.times[row]
-
-
-def _starting_at(request: Request, start: int) -> Request:
-    """Return a request for the newest rows, changed to start at a row or page."""
-    if request.json is not None:
-        return replace(request, json={**request.json, "offset": start})
-    return replace(request, params={**request.params, "page": start})

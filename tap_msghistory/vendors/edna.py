@@ -68,9 +68,9 @@ class EdnaEndpoint:
         """Return the request for row `index` by send time."""
         return self._request(window, index, 1, "sentOrReceivedAt")
 
-    def newest_request(self, window: Window, limit: int) -> Request:
-        """Return the request for the newest rows by send time."""
-        return self._request(window, 0, limit, "sentOrReceivedAt", "DESC")
+    def newest_request(self, window: Window, limit: int, start: int = 0) -> Request:
+        """Return the request for a page of rows by send time, newest first."""
+        return self._request(window, start, limit, "sentOrReceivedAt", "DESC")
 
     def response_type(self, row_type: type) -> Any:
         """Return the type of `{"content": [...], "hasNext": bool}`."""

@@ -90,9 +90,9 @@ class PartnerGatewayEndpoint:
         """Return the request for a few rows that include row `index`."""
         return self.page_request(window, index // _PROBE_ROWS, _PROBE_ROWS)
 
-    def newest_request(self, window: Window, limit: int) -> Request:
-        """Return the request for the first rows, which were the newest in all observed responses."""
-        return self.page_request(window, 0, limit)
+    def newest_request(self, window: Window, limit: int, start: int = 0) -> Request:
+        """Return the request for a page; the first rows were the newest in all observed responses."""
+        return self.page_request(window, start, limit)
 
     def response_type(self, row_type: type) -> Any:
         """Return the type of an array (API reference) or of `{"messages": [...]}` (worked example)."""
