@@ -1,4 +1,7 @@
-"""`make demo`: load two vendors' message histories into PostgreSQL, with a first and an incremental sync."""
+"""`make demo`: load two vendors' message histories into PostgreSQL, with a first and an incremental sync.
+
+Then lose messages, find them by comparing with the vendors, and read them again.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from msghistory_sandbox.server import Sandbox
 MESSAGES = 20_000
 """Per vendor."""
 DAYS = 40
+LOST_MESSAGES = 3
 DAY = timedelta(days=1)
 
 
@@ -74,6 +78,14 @@ def _demo() -> None:
             *report.completeness(database),
         ):
             print(f"\n{title}\n\n{report.table(database, query)}")
+
+        print_step(f"\nThe warehouse loses {LOST_MESSAGES} messages; it is compared with the vendors")
+        report.delete_messages(database, LOST_MESSAGES)
+        found = project.reconcile(report.counts(database))
+        print(f"\n{found}\n")
+        print_step("Third sync, with that setting; then they are compared again")
+        project.sync(reread=found.rpartition("\n")[2])
+        print(f"\n{project.reconcile(report.counts(database))}")
     print("\nThe servers, the tables and the Meltano project were temporary and have been deleted.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demo.postgres import Warehouse
-from demo.processes import run
+from demo.processes import Command, CommandError, run
 from msghistory_sandbox.server import HOST, Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MELTANO = Path(sys.executable).with_name("meltano")
+DIFFERENCES = 3
+"""Exit code of --reconcile if numbers differ."""
 EXCLUDED_VARIABLES = ("MELTANO_", "TAP_MSGHISTORY_", "TARGET_POSTGRES_", "PYTHON", "VIRTUAL_ENV")
 """Prefixes of inherited variables that would change the configuration of Meltano, plugins or Python."""
 
@@ -32,6 +35,21 @@ class Pipeline:
         """Run the pipeline once, with additional settings of the tap. Raises CommandError if it fails."""
         variables = {f"TAP_MSGHISTORY_{name.upper()}": value for name, value in settings.items()}
         self.meltano("run", "tap-msghistory", "target-postgres", **variables)
+
+    def reconcile(self, counts: str) -> str:
+        """Compare counts of the warehouse with the vendors; return the report.
+
+        Raises CommandError if they could not be compared.
+        """
+        file = self.directory / "counts.csv"
+        file.write_text(counts)
+        command: Command = [MELTANO, "--log-level=warning", "invoke", "tap-msghistory", "--reconcile", file]
+        finished = subprocess.run(
+            command, cwd=self.directory, env=self.env, capture_output=True, text=True, check=False
+        )
+        if finished.returncode not in {0, DIFFERENCES}:
+            raise CommandError(f"--reconcile failed ({finished.returncode}):\n{finished.stderr}")
+        return str(finished.stdout).strip()
 
     def install(self) -> None:
         """Install tap and target, each into its own environment."""

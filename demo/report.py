@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 from psycopg import sql
 
 from demo.postgres import Warehouse
 
-COMPLETENESS = Path(__file__).resolve().parents[1] / "docs" / "sql" / "completeness.sql"
+_QUERIES = Path(__file__).resolve().parents[1] / "docs" / "sql"
+COMPLETENESS, RECONCILE = _QUERIES / "completeness.sql", _QUERIES / "reconcile.sql"
 
 MESSAGES = sql.SQL("""
 CREATE VIEW messages AS
@@ -47,6 +50,10 @@ GROUP BY stream
 ORDER BY stream
 """)
 
+DELETE_MESSAGES = sql.SQL("""
+DELETE FROM edna_history WHERE ctid IN (SELECT ctid FROM edna_history ORDER BY "sentOrReceivedAt" LIMIT %s)
+""")
+
 STATUS_CHANGES = sql.SQL("""
 SELECT first_sync.status AS "before", messages.status AS "after", count(*) AS messages
 FROM messages JOIN first_sync USING (stream, id)
@@ -72,6 +79,23 @@ def save_first_sync(warehouse: Warehouse) -> None:
     """Copy the messages after the first sync, to compare them with those after the second."""
     warehouse.connection.execute(MESSAGES)
     warehouse.connection.execute(SAVE_FIRST_SYNC)
+
+
+def counts(warehouse: Warehouse) -> str:
+    """Return the result of docs/sql/reconcile.sql as CSV, as psql prints it: messages by stream and day."""
+    preparation, query = RECONCILE.read_text().split("END $$;\n\n")
+    warehouse.connection.execute(sql.SQL(preparation + "END $$;"))
+    cursor = warehouse.connection.execute(sql.SQL(query))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.name for column in cursor.description or ()])
+    writer.writerows(cursor)
+    return text.getvalue()
+
+
+def delete_messages(warehouse: Warehouse, count: int) -> None:
+    """Delete messages, as an accident in a warehouse would."""
+    warehouse.connection.execute(DELETE_MESSAGES, [count])
 
 
 def table(warehouse: Warehouse, query: sql.SQL) -> str:

@@ -24,6 +24,7 @@ sql = pytest.importorskip("psycopg.sql", reason=REASON)
 from demo.pipeline import Pipeline, pipeline  # noqa: E402
 from demo.postgres import Warehouse, warehouse  # noqa: E402
 from demo.processes import interruptible  # noqa: E402
+from demo.report import counts  # noqa: E402
 from msghistory_sandbox.clock import Clock  # noqa: E402
 from msghistory_sandbox.history import Message  # noqa: E402
 from msghistory_sandbox.server import Sandbox  # noqa: E402
@@ -72,18 +73,6 @@ def day_of(sent: str) -> str:
     """Return the day of a range: midnight belongs to the previous day."""
     moment = datetime.fromisoformat(sent.replace("Z", "+00:00")) - timedelta(milliseconds=1)
     return f"{moment:%Y-%m-%d}"
-
-
-def counted(database: Warehouse) -> str:
-    """Return what psql writes: the messages of the warehouse by day."""
-    preparation, query = QUERY.read_text().split("END $$;\n\n")
-    database.connection.execute(f"{preparation}END $$;")
-    cursor = database.connection.execute(query)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.name for column in cursor.description or ()])
-    writer.writerows(cursor)
-    return text.getvalue()
 
 
 def reconcile(loaded: Loaded, directory: Path, ranges: str) -> tuple[Finished, dict[str, Any]]:
@@ -139,7 +128,7 @@ def insert_at_vendor(sandbox: Sandbox, stream: str, day: str, count: int) -> Non
 
 def test_lost_and_late_messages_are_found_and_repaired(loaded, tmp_path):
     database, sandbox = loaded.database, loaded.sandbox
-    ranges = counted(database)
+    ranges = counts(database)
     listed = {row["stream"] for row in csv.DictReader(io.StringIO(ranges))}
     assert listed == {*STREAMS}
     finished, report = reconcile(loaded, tmp_path, ranges)
@@ -155,12 +144,12 @@ def test_lost_and_late_messages_are_found_and_repaired(loaded, tmp_path):
     for (stream, day), count in gone.items():
         hide_at_vendor(sandbox, stream, day, count)
 
-    finished, report = reconcile(loaded, tmp_path, counted(database))
+    finished, report = reconcile(loaded, tmp_path, counts(database))
     assert finished.returncode == 3
     assert differences(report) == lost | late | gone
 
     loaded.project.sync(reread=report["reread"])
-    finished, report = reconcile(loaded, tmp_path, counted(database))
+    finished, report = reconcile(loaded, tmp_path, counts(database))
     assert finished.returncode == 3
     assert differences(report) == gone
     assert report["reread"] is None
@@ -178,7 +167,7 @@ def test_psql_prints_the_counts_whatever_its_time_zone(loaded):
         check=True,
         env={**os.environ, "PGOPTIONS": "-c timezone=Europe/Rome"},
     )
-    assert printed.stdout == counted(loaded.database)
+    assert printed.stdout == counts(loaded.database)
 
 
 # The query, with tables of other loaders
@@ -247,30 +236,30 @@ def as_loaded_by(loader: str, tables: str) -> str:
 
 
 @pytest.mark.parametrize("loader", ["names of the streams", "snake case", "lower case and time zones"])
-def test_days_and_rejected_messages_are_counted(empty, loader):
+def test_days_and_rejected_messages_are_counts(empty, loader):
     with empty.connection.transaction(force_rollback=True):
         empty.connection.execute(as_loaded_by(loader, TABLES))
-        assert counted(empty) == COUNTS
+        assert counts(empty) == COUNTS
 
 
-def test_one_of_several_accounts_can_be_counted(empty):
+def test_one_of_several_accounts_can_be_counts(empty):
     with empty.connection.transaction(force_rollback=True):
         empty.connection.execute(TABLES)
         empty.connection.execute("SET LOCAL msghistory.account TO 'wholesale'")
         header, *lines = COUNTS.splitlines(keepends=True)
-        assert counted(empty) == header + "".join(line for line in lines if "wholesale" in line)
+        assert counts(empty) == header + "".join(line for line in lines if "wholesale" in line)
 
 
-def test_without_ledger_and_rejected_messages_the_messages_are_counted(empty):
+def test_without_ledger_and_rejected_messages_the_messages_are_counts(empty):
     with empty.connection.transaction(force_rollback=True):
         empty.connection.execute(f"{TABLES}; DROP TABLE sync_windows, rejected_messages;")
-        counts = [row["messages"] for row in csv.DictReader(io.StringIO(counted(empty)))]
-        assert counts == ["1", "1", "0", "1", "1", "1", "1"]
+        messages = [row["messages"] for row in csv.DictReader(io.StringIO(counts(empty)))]
+        assert messages == ["1", "1", "0", "1", "1", "1", "1"]
 
 
 def test_an_empty_schema_has_no_ranges(empty):
     with empty.connection.transaction(force_rollback=True):
-        assert counted(empty) == COUNTS.splitlines(keepends=True)[0]
+        assert counts(empty) == COUNTS.splitlines(keepends=True)[0]
 
 
 # DuckDB and BigQuery
