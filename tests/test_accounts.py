@@ -41,7 +41,18 @@ def test_records_are_otherwise_the_same(life_like):
     for stream in STREAMS:
         expected = [{"account": "retail", **record} for record in unnamed.records(stream)]
         assert named.records(stream) == expected
-    assert named.state == unnamed.state
+    for stream in STREAMS:
+        assert named.bookmark(stream) == {**unnamed.bookmark(stream), "account": "retail"}
+
+
+def test_a_state_of_another_account_is_refused(life_like):
+    state = sync(config(life_like, account="retail")).state
+    for settings in (config(life_like, account="wholesale"), config(life_like)):
+        errors = []
+        output = sync(settings, state=state, catch=errors.append)
+        assert not output.records(EDNA)
+        assert "belongs to another account" in str(errors[0])
+    assert sync(config(life_like, account="retail"), state=state).state == state
 
 
 @pytest.mark.parametrize("unknown", [{}, {"account": "the vendor's"}, {"Account": 7}])

@@ -83,6 +83,13 @@ def test_every_form_reads_the_range_once(vendor, value):
     assert len(sync(vendor.settings(reread=value)).records(EDNA)) == 100
 
 
+def test_a_range_that_the_vendor_refuses_is_an_error():
+    rows = [edna_row(number, sent) for number, sent in enumerate(spread(100, 30 * DAY), start=1)]
+    refusing = Vendor(rows, status=lambda start, _: 400 if start < START + 10 * DAY else 200)
+    with refusing.serve(), pytest.raises(TapError, match="400"):
+        sync(refusing.settings(reread=[day(3)]))
+
+
 def test_a_stream_that_is_not_enabled_is_an_error(vendor):
     with pytest.raises(TapError, match="reread: edna_histori is not an enabled stream; did you mean edna_hi"):
         sync(vendor.settings(reread=[day(3), day(3, "edna_histori")]))

@@ -75,7 +75,7 @@ def configured(content: Any) -> list[ConfiguredStream]:
     try:
         return [
             ConfiguredStream(
-                name=entry["stream"]["name"],
+                name=str(entry["stream"]["name"]),
                 is_full_refresh=protocol.SyncMode(entry["sync_mode"]) is protocol.SyncMode.full_refresh,
                 columns=frozenset(entry["stream"].get("json_schema", {}).get("properties") or ()),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.syncing.history_sync import HistorySync
 from tap_msghistory.syncing.run import SyncRun
+
+logger = logging.getLogger("tap-msghistory.airbyte")
 
 
 class Reading:
@@ -90,8 +93,17 @@ class Reading:
 
     def _sync(self, output: StreamOutput, source: HistorySource) -> None:
         if output.is_complete:
+            logger.warning(
+                "%s is skipped: by its state, this full refresh is complete. To read it again, start without "
+                "a state",
+                output.name,
+            )
             output.complete()
             return
+        if output.is_full_refresh and self._run.account.settings.rereads:
+            raise TapError(
+                "Setting reread cannot be combined with a full refresh, which would delete all other messages"
+            )
         sync = HistorySync(source, self._run, self._writer.check)
         for batch in sync.read(sync.bookmark(output.bookmark)):
             self._write_rejected(source.name, batch.rejected)

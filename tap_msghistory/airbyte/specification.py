@@ -12,6 +12,8 @@ from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.schemas import json_type
 
+#: Settings of the Singer SDK. A config that hashes addresses with them must not be read without them.
+_SINGER_SETTINGS = ("stream_map", "faker_config", "flattening_", "batch_config")
 #: Airbyte has nested types.
 _WITHOUT_EFFECT = {"objects_as_json"}
 _USED: dict[str, Any] = {
@@ -85,6 +87,11 @@ def settings(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get(_CREDENTIALS) or {}, dict):
         raise TapError(f"The config and its {_CREDENTIALS} must be JSON objects")
     credentials = config.get(_CREDENTIALS) or {}
+    for name in config:
+        if name.startswith(_SINGER_SETTINGS):
+            raise TapError(f"Setting {name} has no effect in Airbyte: transform messages in the destination")
+    for name in credentials.keys() - {"auth_type", *_IN_CREDENTIALS}:
+        raise TapError(f"Setting {name} is unknown{validation.hint(name, _IN_CREDENTIALS)}")
     flat = {name: value for name, value in config.items() if name != _CREDENTIALS}
     flat |= {name: value for name, value in credentials.items() if name in _IN_CREDENTIALS}
     complete = validation.with_defaults(flat, _SCHEMA)

@@ -31,11 +31,11 @@ class StreamOutput:
         self.declaration = declaration
         self.name = declaration.name
         self._writer = writer
-        self._is_full_refresh = configured.is_full_refresh
+        self.is_full_refresh = configured.is_full_refresh
         progress = state.get(states.FULL_REFRESH)
         #: Whether an earlier attempt of a full refresh has read the stream.
-        self.is_complete = self._is_full_refresh and progress == states.COMPLETE
-        is_ignored = self._is_full_refresh and progress is None
+        self.is_complete = self.is_full_refresh and progress == states.COMPLETE
+        is_ignored = self.is_full_refresh and progress is None
         #: The bookmark to start from; empty: from the start.
         self.bookmark = {} if is_ignored else states.bookmark_of(state)
         self._project = _projection(declaration, configured.columns)
@@ -64,14 +64,14 @@ class StreamOutput:
         """Write a state that covers all records that have been written."""
         self.bookmark, self._has_state = bookmark, True
         state = dict(bookmark)
-        if self._is_full_refresh:
+        if self.is_full_refresh:
             state[states.FULL_REFRESH] = states.COMPLETE if is_complete else states.INCOMPLETE
         count, self._count = self._count, 0
         self._writer.write(state_message(self.name, state, count))
 
     def complete(self) -> None:
         """Write the last state, which ends a full refresh, and report that the stream has been read."""
-        if self._is_full_refresh or self._count or not self._has_state:
+        if self.is_full_refresh or self._count or not self._has_state:
             self.write_state(self.bookmark, is_complete=True)
         self._set_status(protocol.AirbyteStreamStatus.COMPLETE)
 

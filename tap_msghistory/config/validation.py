@@ -219,6 +219,10 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and value == value.strip()
+
+
 def _is_time_zone(value: Any) -> bool:
     return _is_readable(ZoneInfo, value)
 
@@ -240,6 +244,7 @@ def _has_no_empty_value(value: Any) -> bool:
 
 
 _VALUE_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "account": (_is_name, "text without leading or trailing spaces"),
     "start_date": (_is_moment, _A_TIME),
     "end_date": (_is_moment, _A_TIME),
     "revisit_after": (_are_ages, f"a list of ages above zero, each {_A_DURATION}"),

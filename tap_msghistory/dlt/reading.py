@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 from dlt.common.runtime import signals
+from dlt.extract import DltResource
 
 from tap_msghistory.arrow import ArrowConverter
 from tap_msghistory.config.account import Account
@@ -19,6 +20,9 @@ from tap_msghistory.syncing.run import SyncRun
 from tap_msghistory.vendors import enabled_sources
 
 logger = logging.getLogger("tap-msghistory.dlt")
+
+#: The member of a resource's state with the states of named accounts.
+_ACCOUNTS = "accounts"
 
 #: The rows of a window, by the name of their resource.
 Tables = dict[str, pa.Table]
@@ -32,6 +36,13 @@ def read(account: Account) -> Iterator[Tables]:
     quote a message.
     """
     selected = dlt.current.source().selected_resources
+    if account.settings.rereads and any(
+        _disposition(resource) == "replace" for resource in selected.values()
+    ):
+        raise TapError(
+            'Setting reread cannot be combined with the write disposition "replace", which would delete all '
+            "other messages"
+        )
     run = SyncRun(account)
     run.rejections.is_selected = run.rejected_messages.name in selected
     try:
@@ -55,7 +66,8 @@ def _read_history(sync: HistorySync, run: SyncRun, selected: Collection[str]) ->
     to_rejections = ArrowConverter(rejected_messages.schema).rows
     to_windows = ArrowConverter(sync_windows.schema).rows
     state = _state(name, run.account)
-    for batch in sync.read(sync.bookmark(state)):
+    own = {key: value for key, value in state.items() if key != _ACCOUNTS}
+    for batch in sync.read(sync.bookmark(own)):
         tables: Tables = {}
         if batch.rejected:
             _count_rejected(run, batch.rejected)
@@ -73,11 +85,16 @@ def _read_history(sync: HistorySync, run: SyncRun, selected: Collection[str]) ->
         yield tables
 
 
+def _disposition(resource: DltResource) -> Any:
+    disposition = resource.write_disposition
+    return disposition["disposition"] if isinstance(disposition, dict) else disposition
+
+
 def _state(name: str, account: Account) -> dict[str, Any]:
     """Return the state of a history, in the form of a Singer bookmark. Each account has its own."""
     state: dict[str, Any] = dlt.current.resource_state(name)
     for account_name in account.constants.values():
-        state = state.setdefault("accounts", {}).setdefault(account_name, {})
+        state = state.setdefault(_ACCOUNTS, {}).setdefault(account_name, {})
     return state
 
 

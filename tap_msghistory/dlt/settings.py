@@ -22,7 +22,8 @@ _REPLACEMENTS = {
     "objects_as_json": "Object columns are always JSON text",
     "batch_config": "There are no Singer messages",
     **dict.fromkeys(
-        ("stream_maps", "stream_map_config", "faker_config"), "Use add_map() and add_filter() of the resource"
+        ("stream_maps", "stream_map_config", "faker_config"),
+        "Use add_map() of the resource. Its items are Arrow tables",
     ),
     **dict.fromkeys(
         (

@@ -24,6 +24,7 @@ class Bookmark:
     as_of: datetime
     revisited_to: Mapping[timedelta, datetime] = field(default_factory=dict)
     read_from: datetime | None = None  #: the start_date of the first run; None: unknown
+    account: str | None = None  #: the account that was read, if it has a name
 
     def reached(self, age: timedelta) -> datetime:
         """Return the send time up to which messages have been read again at `age`."""
@@ -53,6 +54,7 @@ def read(state: Mapping[str, Any], start_date: datetime, replication_key: str) -
                 parse_duration(age): _moment(moment) for age, moment in state.get("revisited_to", {}).items()
             },
             read_from=_moment(state["read_from"]) if "read_from" in state else None,
+            account=state.get("account"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
@@ -75,6 +77,8 @@ def write(bookmark: Bookmark, replication_key: str, state: MutableMapping[str, A
     state["as_of"] = to_text(bookmark.as_of)
     if bookmark.read_from is not None:
         state["read_from"] = to_text(bookmark.read_from)
+    if bookmark.account is not None:
+        state["account"] = bookmark.account
     state.pop("revisited_to", None)
     if bookmark.revisited_to:
         state["revisited_to"] = {

@@ -67,7 +67,7 @@ def advance(bookmark: Bookmark, window: Window, until: datetime, schedule: Sched
     """Return the bookmark after `window`, the oldest unread window of a run as of `until`, has been read."""
     if window.reason is Reason.NEW:
         # Revisits are older than new messages, so they have all been read by now.
-        return Bookmark(read_to=window.end, as_of=until, read_from=bookmark.read_from)
+        return replace(bookmark, read_to=window.end, as_of=until, revisited_to={})
     return replace(
         bookmark,
         revisited_to={

@@ -69,7 +69,7 @@ class WindowContents:
 
 def refused(window: Window, stats: WindowStats, error: ApiError) -> WindowContents:
     """Return a revisit or lookback window that the vendor refused. Raises any other error."""
-    if not error.is_range_refused or window.reason is Reason.NEW:
+    if not error.is_range_refused or window.reason in {Reason.NEW, Reason.REREAD}:
         raise error
     return WindowContents(window, stats, None, error)
 

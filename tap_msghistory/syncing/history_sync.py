@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.read_ahead import ReadCallbacks, do_nothing
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.schemas import ACCOUNT
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.syncing.progress import StreamProgress
 from tap_msghistory.syncing.run import SyncRun
@@ -75,12 +76,19 @@ class HistorySync:
     def bookmark(self, state: Mapping[str, Any]) -> Bookmark:
         """Return the bookmark in a state, or one at `start_date` if it is empty.
 
-        Raises `TapError` if the state is not readable.
+        Raises `TapError` if the state is not readable, or belongs to another account.
         """
+        account = self._run.account.constants.get(ACCOUNT)
         try:
-            return bookmarks.read(state, self._schedule.start_date, self.source.replication_key)
+            found = bookmarks.read(state, self._schedule.start_date, self.source.replication_key)
         except ValueError as error:
             raise TapError(f"The state of {self.source.name} is not readable: {error}") from error
+        if found.account not in {None, account}:
+            raise TapError(
+                f"The state of {self.source.name} belongs to another account: use a separate state for each "
+                "account"
+            )
+        return replace(found, account=account)
 
     def plan(self, bookmark: Bookmark) -> Plan:
         """Plan a sync that starts now."""
@@ -102,8 +110,11 @@ class HistorySync:
 
     def check(self, bookmark: Bookmark) -> str:
         """Send one small request for the last planned window, and summarize the result."""
-        windows = self.plan(bookmark).windows
-        return self.source.sampler.check(windows[-1]) if windows else "ok, nothing to read"
+        _, until, windows = self.plan(bookmark)
+        if windows:
+            return self.source.sampler.check(windows[-1])
+        self.source.sampler.check(Window(until - timedelta(days=1), until, Reason.NEW))
+        return "ok, nothing to read"
 
     def estimate(self, bookmark: Bookmark) -> StreamEstimate:
         """Estimate a sync that starts now from a few small requests. Raises `ApiError`."""
@@ -163,7 +174,7 @@ class HistorySync:
         messages.
         """
         callbacks = ReadCallbacks(self._run.progress.new_stats, self._check_output)
-        accepts_newer = False
+        accepts_newer, is_reread = False, bool(self._run.account.settings.rereads)
         try:
             for batch in self.source.read(windows, callbacks):
                 if batch.refusal is not None:
@@ -179,7 +190,9 @@ class HistorySync:
                     )
                 yield batch
         except ApiError as error:
-            if not (error.is_range_refused and (accepts_newer or self.source.sampler.accepts(until))):
+            if is_reread or not (
+                error.is_range_refused and (accepts_newer or self.source.sampler.accepts(until))
+            ):
                 raise
             raise ApiError(
                 f"{error}. The vendor returns newer messages, so this range may be beyond its retention "
