@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tap_msghistory.errors import TapError
 from tests.exports import export
 from tests.support import EXPORT, LEDGER, REJECTED, STREAMS, config, sync
 from tests.vendors import END, Vendor, edna_row, gateway_row, spread
@@ -48,7 +49,7 @@ def test_records_are_otherwise_the_same(life_like):
 def test_a_state_of_another_account_is_refused(life_like):
     state = sync(config(life_like, account="retail")).state
     for settings in (config(life_like, account="wholesale"), config(life_like)):
-        errors = []
+        errors: list[TapError] = []
         output = sync(settings, state=state, catch=errors.append)
         assert not output.records(EDNA)
         assert "belongs to another account" in str(errors[0])

@@ -90,7 +90,10 @@ class TapCommand(SingerCommand):
         logging.captureWarnings(capture=True)
         for name, level in _QUOTING.items():
             logging.getLogger(name).setLevel(level)
-        self._is_sync = not (ctx.params["plan"] or ctx.params["reconcile"]) and ctx.params["test"] == DISABLED
+        others = [ctx.params["plan"], ctx.params["reconcile"] is not None, ctx.params["test"] != DISABLED]
+        if sum(others) > 1:
+            raise click.UsageError("--plan, --reconcile and --test cannot be combined", ctx)
+        self._is_sync = not any(others)
         return click.Command.invoke(self, ctx)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

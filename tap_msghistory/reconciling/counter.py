@@ -91,13 +91,14 @@ class RangeCounter:
             self._query.note_order(times)
 
     def _count(self, start: datetime, end: datetime, expected: int, stats: WindowStats) -> int:
-        order = self._limits.order or Order.NEWEST_FIRST
-        counter = SegmentCounter(self._query, order, stats, is_wide=not self._limits.filters_precisely)
+        limits = self._limits
+        order, cap = limits.order or Order.NEWEST_FIRST, limits.max_rows_per_query
+        counter = SegmentCounter(self._query, order, stats, cap, is_wide=not limits.filters_precisely)
         parts = self._parts(counter, start, end, expected)
         total = sum(part.messages for part in parts)
         if total == expected or counter.is_wide:
             return total
-        wide = SegmentCounter(self._query, order, stats, is_wide=True)
+        wide = SegmentCounter(self._query, order, stats, cap, is_wide=True)
         try:
             if all(self._agrees(wide, part) for part in {parts[0], parts[-1]}):
                 return total
@@ -121,6 +122,8 @@ class RangeCounter:
             while cut is not None:
                 left = expected - sum(part.messages for part in parts)
                 messages, cut = counter.count(start, end, max(left, 0))
+                if cut is not None and not start < cut < end:
+                    raise RowsMovedError  # not in send order: the rest would never become smaller
                 if is_newest_first:
                     parts.append(_Part(cut or start, end, messages))
                     end = cut or end

@@ -23,6 +23,8 @@ from tap_msghistory.timestamps import floor, to_text
 
 #: After this many consecutive failures, the other ranges of a stream are not checked.
 _MAX_FAILURES = 3
+#: The findings about a server can change twice.
+_MAX_RECOUNTS = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +87,11 @@ class Reconciliation:
                 if number not in self._results
             )
             self._check_all([number for _, number in others], idle, seconds)
-            self._check_all(self._in_doubt(), idle, seconds)
+            for _ in range(_MAX_RECOUNTS):
+                doubtful = self._in_doubt()
+                for number in doubtful:
+                    del self._results[number]  # not checked, if the check is interrupted now
+                self._check_all(doubtful, idle, seconds)
         finally:
             self._cancelled.set()
 
@@ -131,7 +137,13 @@ class Reconciliation:
             if is_credential_refusal(error) or self._cancelled.is_set():
                 raise
             stream.failures += not error.is_range_refused
-            self._results[number] = Result(range_, None, str(error))
+            reason = str(error)
+            if error.is_range_refused:
+                status = error.status
+                reason = (
+                    f"the vendor refuses this range, perhaps beyond its retention period (status {status})"
+                )
+            self._results[number] = Result(range_, None, reason)
         finally:
             self._count_requests(stats)
 

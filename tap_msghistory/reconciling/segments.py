@@ -48,6 +48,7 @@ class SegmentCounter:
     query: Query
     order: Order
     stats: WindowStats
+    known_cap: int | None  #: the known limit of rows per query when counting started
     is_wide: bool = False
 
     def count(self, start: datetime, end: datetime, expected: int) -> Segment:
@@ -135,6 +136,8 @@ class SegmentCounter:
         limits = self._limits
         cap = limits.max_rows_per_query
         if cap is not None and count >= cap:
+            if cap != self.known_cap:
+                raise CapFoundError  # found meanwhile, by another thread
             raise NotCheckableError(
                 f"the vendor returns only {cap} messages per query, and more were sent at about the same time"
             )
