@@ -10,7 +10,7 @@ import pytest
 
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
-from tests.support import END_MS
+from tests.support import END_MS, YEARS
 
 # Also for the commands that tests run.
 os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3.10 reached its end of life")
@@ -33,7 +33,7 @@ _LONG_MODULES = {
     "test_meltano", "test_pipeline", "test_reconcile", "test_reconcile_pipeline", "test_shards",
     "test_spark", "test_stops", "test_sync", "test_targets",
 }  # fmt: skip
-_SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served"}
+_SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served", "years"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def life_like() -> Iterator[Sandbox]:
     """Two realistic histories of 60 days, the same in every run. Tests must not change them."""
     sandbox = Sandbox.generate(messages=7_200, seed=1, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
+    with sandbox.serve():
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def years() -> Iterator[Sandbox]:
+    """A history of several windows per stream, each at most a year. Tests must not change it."""
+    sandbox = Sandbox.generate(
+        messages=300, days=365 * YEARS, seed=5, end_ms=END_MS, clock=Clock(END_MS, frozen=True)
+    )
+    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
     with sandbox.serve():
         yield sandbox
 

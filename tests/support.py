@@ -30,6 +30,9 @@ ROOT = Path(__file__).parents[1]
 END = datetime(2024, 11, 3, 12, tzinfo=timezone.utc)
 END_MS = int(END.timestamp() * 1000)
 
+#: The length of the histories of the fixture `years`.
+YEARS = 4
+
 CHANNELS = ("SMS", "RCS", "WHATSAPP")
 GATEWAY_STREAMS = {channel: f"partner_gateway_history_{channel.lower()}" for channel in CHANNELS}
 STREAMS = ("edna_history", *GATEWAY_STREAMS.values())
@@ -84,6 +87,11 @@ def config(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
         "end_date": iso(END),
         **settings,
     }
+
+
+def from_the_start(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
+    """Return settings that read everything in the sandbox of the fixture `years`."""
+    return config(sandbox, start_date=iso(END - timedelta(days=365 * YEARS)), **settings)
 
 
 def sync(
@@ -188,6 +196,11 @@ def truth(sandbox: Sandbox, stream: str) -> list[Message]:
         gateway.row(message, now_ms, GatewayOptions()) for message in sandbox.gateway[channel].visible(now_ms)
     )
     return [_expected(row, "partner_gateway_message") for row in rows]
+
+
+def everything(sandbox: Sandbox) -> dict[tuple[str, Any], Message]:
+    """Return the records of all streams that a warehouse should hold, by stream and identifier."""
+    return {(stream, record["messageId"]): record for stream in STREAMS for record in truth(sandbox, stream)}
 
 
 def replication_key(stream: str) -> str:

@@ -19,8 +19,6 @@ from jsonschema import Draft7Validator
 
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.history import Message
-from msghistory_sandbox.options import GatewayOptions
-from msghistory_sandbox.server import Sandbox
 from tap_msghistory.airbyte import specification, states
 from tap_msghistory.config.settings import SETTINGS
 from tests.airbyte_runs import COMMAND, Output, configure, discover, parse, read, run_command, write
@@ -33,36 +31,19 @@ from tests.support import (
     REJECTED,
     ROOT,
     STREAMS,
+    YEARS,
     EagerTap,
     config,
+    everything,
+    from_the_start,
     iso,
     sync,
     truth,
 )
 
 EDNA, SMS, RCS, WHATSAPP = STREAMS
-YEARS = 3
 HOUR_MS = 3_600_000
 KEY, PASSWORD, PHONE = "CANARY-key", "CANARY-password", "35000777333"
-
-
-@pytest.fixture(scope="module")
-def years():
-    """A history of several windows per stream, each at most a year. Tests must not change it."""
-    sandbox = Sandbox.generate(
-        messages=240,
-        days=365 * YEARS,
-        seed=5,
-        end_ms=END_MS,
-        clock=Clock(END_MS, frozen=True),
-        gateway_options=GatewayOptions(requests_per_minute=None, requests_per_second=None),
-    )
-    with sandbox.serve():
-        yield sandbox
-
-
-def from_the_start(sandbox, **settings):
-    return config(sandbox, start_date=iso(END - timedelta(days=365 * YEARS)), **settings)
 
 
 def by_key(outputs, streams=STREAMS):
@@ -73,10 +54,6 @@ def by_key(outputs, streams=STREAMS):
         for stream in streams
         for record in output.records(stream)
     }
-
-
-def everything(sandbox):
-    return {(stream, record["messageId"]): record for stream in STREAMS for record in truth(sandbox, stream)}
 
 
 # Settings.

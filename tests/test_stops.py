@@ -12,17 +12,25 @@ from random import Random
 
 import pytest
 
-from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.faults import Faults
 from msghistory_sandbox.history import Message
-from msghistory_sandbox.options import GatewayOptions
-from msghistory_sandbox.server import Sandbox
 from tests.processes import TIMEOUT_SECONDS, environment, error_lines, read_until, run, running, whole_lines
 from tests.sockets import read_request, serving
-from tests.support import END, END_MS, GATEWAY_STREAMS, LEDGER, STREAMS, config, iso, sync, truth
+from tests.support import (
+    END,
+    END_MS,
+    GATEWAY_STREAMS,
+    LEDGER,
+    STREAMS,
+    YEARS,
+    config,
+    everything,
+    from_the_start,
+    iso,
+    sync,
+)
 
 EDNA, SMS = "edna_history", "partner_gateway_history_sms"
-YEARS = 4
 AGES = (timedelta(0), timedelta(hours=1), *(timedelta(days=days) for days in (1, 3, 7, 30)))
 PAUSE = timedelta(hours=6)
 HOUR_MS = 3_600_000
@@ -55,32 +63,9 @@ class Warehouse:
         self._settled.clear()
 
 
-def everything(sandbox):
-    return {(stream, record["messageId"]): record for stream in STREAMS for record in truth(sandbox, stream)}
-
-
 def states(messages):
     """Return the indexes of the STATE messages."""
     return [at for at, message in enumerate(messages) if message["type"] == "STATE"]
-
-
-@pytest.fixture(scope="module")
-def years():
-    """A history of several windows per stream, each at most a year. Tests must not change it."""
-    sandbox = Sandbox.generate(
-        messages=300,
-        days=365 * YEARS,
-        seed=5,
-        end_ms=END_MS,
-        clock=Clock(END_MS, frozen=True),
-        gateway_options=GatewayOptions(requests_per_minute=None, requests_per_second=None),
-    )
-    with sandbox.serve():
-        yield sandbox
-
-
-def from_the_start(sandbox, **settings):
-    return config(sandbox, start_date=iso(END - timedelta(days=365 * YEARS)), **settings)
 
 
 # Killed, at any byte and at any STATE line.
