@@ -30,8 +30,8 @@ from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
 from tap_msghistory.config.environment import read_environment
 from tap_msghistory.config.settings import SETTINGS
-from tap_msghistory.errors import StoppedBySignal, TapError
-from tap_msghistory.reconciling.report import FORMATS
+from tap_msghistory.errors import StoppedBySignal, TapError, describe_absent_stream
+from tap_msghistory.reconciling import FORMATS
 from tap_msghistory.streams import (
     HISTORY_STREAMS,
     MessageHistoryStream,
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
 
-#: Timeout and retry budget of --test and --plan, because the user waits for the result.
-_MAX_CHECK_SECONDS = 10.0
 #: A dry run of the SDK is complete.
 _ABORTS = (AbortedSyncFailedException, AbortedSyncPausedException)
 
@@ -145,11 +143,7 @@ class TapMessageHistory(Tap):
         """Warn about selected streams that do not exist; the SDK ignores them."""
         for name, entry in catalog.items():
             if name not in present and entry.metadata.root.selected:
-                self.logger.warning(
-                    "The catalog selects %s, which does not exist. Check its name, the credentials of its "
-                    "vendor and, for partner_gateway_history_export, the setting partner_gateway_export",
-                    name,
-                )
+                self.logger.warning(describe_absent_stream(name))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Load the state of an earlier run. Raises `TapError` if it is not readable."""
@@ -255,7 +249,7 @@ class TapMessageHistory(Tap):
             tap.write_schemas()
             return
         if plan or test != DISABLED:
-            tap.account.limit_waits(_MAX_CHECK_SECONDS)
+            tap.account.limit_waits()
         if test != DISABLED:
             tap.run_connection_test()
         elif plan:

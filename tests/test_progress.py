@@ -15,9 +15,9 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from tap_msghistory.cli.display import HEARTBEAT_SECONDS, log_heartbeat, table
+from tap_msghistory.cli.display import log_heartbeat, table
 from tap_msghistory.planning.windows import Reason, Window
-from tap_msghistory.syncing.progress import Progress
+from tap_msghistory.syncing.progress import HEARTBEAT_SECONDS, Progress
 from tests.processes import environment, run, running, whole_lines
 from tests.support import END, EXPORT, STREAMS, config, iso, selecting
 

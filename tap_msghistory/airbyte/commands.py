@@ -24,9 +24,6 @@ from tap_msghistory.syncing.run import SyncRun
 
 logger = logging.getLogger("tap-msghistory.airbyte")
 
-#: Timeout and retry budget of `check`, because the user waits for the result.
-_MAX_CHECK_SECONDS = 10.0
-
 
 def spec(_: Namespace, writer: MessageWriter) -> bool:
     """Write the form of the settings."""
@@ -95,7 +92,7 @@ def _check_vendors(account: Account) -> Iterator[str]:
     """Yield one line per vendor that cannot be read."""
     # Whatever ranges a read would request, the credentials are checked.
     account = Account({name: value for name, value in account.config.items() if name != "reread"})
-    account.limit_waits(_MAX_CHECK_SECONDS)
+    account.limit_waits()
     run, checked = SyncRun(account), set()
     for stream in catalogs.declarations(run).values():
         source = stream.source

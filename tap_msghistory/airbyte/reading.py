@@ -11,7 +11,7 @@ from airbyte_protocol_dataclasses import models as protocol
 from tap_msghistory.airbyte.catalogs import ConfiguredStream, Declaration
 from tap_msghistory.airbyte.messages import MessageWriter, status_message
 from tap_msghistory.airbyte.streams import StreamOutput
-from tap_msghistory.errors import FatalError, StoppedBySignal, TapError
+from tap_msghistory.errors import FatalError, StoppedBySignal, TapError, describe_absent_stream
 from tap_msghistory.output import OutputError
 from tap_msghistory.planning import bookmarks
 from tap_msghistory.reading.records import Rejected
@@ -60,10 +60,7 @@ class Reading:
     def _read(self) -> None:
         auxiliary = [output for output in (self._rejected, self._ledger) if output]
         for name in self._unknown:
-            self.errors[name] = TapError(
-                f"The catalog selects {name}, which does not exist. Check its name, the credentials of its "
-                "vendor and, for partner_gateway_history_export, the setting partner_gateway_export"
-            )
+            self.errors[name] = TapError(describe_absent_stream(name))
             self._writer.write(status_message(name, protocol.AirbyteStreamStatus.INCOMPLETE))
         for output in auxiliary:
             output.start()

@@ -24,7 +24,7 @@ from tap_msghistory.errors import (
     describe_error,
     traceback_locations,
 )
-from tap_msghistory.reconciling.report import FORMATS
+from tap_msghistory.reconciling import FORMATS
 
 #: Loggers of libraries that quote messages or responses, and the level from which they do not.
 _QUOTING = {"singer_sdk.mapper": logging.INFO, "urllib3.connection": logging.ERROR}

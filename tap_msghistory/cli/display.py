@@ -10,7 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from tap_msghistory.syncing.progress import Progress, StreamProgress, format_reached, format_time_left
+from tap_msghistory.syncing.progress import (
+    HEARTBEAT_SECONDS,
+    Progress,
+    StreamProgress,
+    format_reached,
+    format_time_left,
+)
 
 if TYPE_CHECKING:
     from rich.progress_bar import ProgressBar
@@ -18,7 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-msghistory.progress")
 
-HEARTBEAT_SECONDS = 30.0
 _REFRESHES_PER_SECOND = 4
 _MIN_WIDTH_WITH_BARS = 110  # columns
 

@@ -18,6 +18,8 @@ from tap_msghistory.schemas import ACCOUNT
 
 Config = Mapping[str, Any]
 
+_MAX_CHECK_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vendor:
@@ -75,8 +77,12 @@ class Account:
         """The typed settings; the config must be valid by the time this is first used."""
         return Settings.from_config(self.config)
 
-    def limit_waits(self, seconds: float) -> None:
-        """Limit the timeout and the retries of requests to `seconds`. Call this before the first request."""
+    def limit_waits(self) -> None:
+        """Limit the timeout and the retries of requests, because a user waits for the result of a check.
+
+        Call this before the first request.
+        """
+        seconds = _MAX_CHECK_SECONDS
         self.settings = replace(
             self.settings,
             request_timeout=min(seconds, self.settings.request_timeout),

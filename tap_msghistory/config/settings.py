@@ -18,7 +18,7 @@ from singer_sdk import typing as th
 from tap_msghistory.planning import rereads
 from tap_msghistory.planning.plan import Schedule
 from tap_msghistory.planning.rereads import RereadRange
-from tap_msghistory.timestamps import parse_datetime, parse_duration
+from tap_msghistory.timestamps import floor, parse_datetime, parse_duration
 
 EDNA_BASE_URL = "https://app.edna.io"
 PARTNER_GATEWAY_BASE_URL = "https://lora-api.agiletelecom.com/api"
@@ -28,6 +28,12 @@ KNOWN_CHANNEL_TYPES = ("SMS", "WHATSAPP", "VIBER")
 SUBSCRIBER_TYPES = (
     "PHONE", "EMAIL", "UTM", "COOKIE_ID", "INSTAGRAM_ID", "TELEGRAM_ID", "GOOGLE_ID", "APPLE_ID",
     "YANDEX_ID", "EXT_USER_ID", "FACEBOOK_ID", "EDNA_ID",
+)  # fmt: skip
+
+#: Settings that the SDK adds for the tap. Other interfaces have no use for them.
+STREAM_MAP_SETTINGS = ("stream_maps", "stream_map_config", "faker_config")
+FLATTENING_SETTINGS = (
+    "flattening_enabled", "flattening_max_depth", "flattening_max_key_length", "flattening_separator",
 )  # fmt: skip
 
 SETTINGS: dict[str, Any] = th.PropertiesList(
@@ -329,5 +335,9 @@ class Settings:
 
     def read_until(self, now: datetime) -> datetime:
         """Return the send time up to which a run that starts at `now` reads."""
-        visible = now - self.visibility_lag
+        visible = self.visible_until(now)
         return min(self.end_date, visible) if self.end_date else visible
+
+    def visible_until(self, now: datetime) -> datetime:
+        """Return the send time up to which messages are complete in the vendor's API at `now`."""
+        return floor(now - self.visibility_lag)

@@ -11,7 +11,7 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import SecretSentinel
 
 from tap_msghistory.config import validation
-from tap_msghistory.config.settings import SETTINGS
+from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.schemas import types_of
 
@@ -21,19 +21,8 @@ logger = logging.getLogger("tap-msghistory.dlt")
 _REPLACEMENTS = {
     "objects_as_json": "Object columns are always JSON text",
     "batch_config": "There are no Singer messages",
-    **dict.fromkeys(
-        ("stream_maps", "stream_map_config", "faker_config"),
-        "Use add_map() of the resource. Its items are Arrow tables",
-    ),
-    **dict.fromkeys(
-        (
-            "flattening_enabled",
-            "flattening_max_depth",
-            "flattening_max_key_length",
-            "flattening_separator",
-        ),
-        "Object columns are JSON text",
-    ),
+    **dict.fromkeys(STREAM_MAP_SETTINGS, "Use add_map() of the resource. Its items are Arrow tables"),
+    **dict.fromkeys(FLATTENING_SETTINGS, "Object columns are JSON text"),
 }
 #: Credentials and people's addresses, which dlt must not display or store in its traces. dlt reads them from
 #: secrets.toml, from environment variables and from vaults, but not from config.toml.

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tap_msghistory.planning.bookmarks import Bookmark
-from tap_msghistory.planning.windows import MAX_SPAN, Reason, Window, split_range
+from tap_msghistory.planning.windows import MAX_SPAN, Reason, Window, merged, split_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,12 @@ def plan(
     if until <= read_to:
         return []
     lookback_start = max(read_to - schedule.lookback, start_date)
-    revisits: list[tuple[datetime, datetime]] = []
-    for reached, due in sorted((bookmark.reached(age), until - age) for age in schedule.revisit_after):
-        start, end = max(reached, start_date), min(due, lookback_start)
-        if revisits and start <= revisits[-1][1]:
-            start, end = revisits[-1][0], max(revisits.pop()[1], end)
-        if start < end:
-            revisits.append((start, end))
+    revisits = (
+        (max(bookmark.reached(age), start_date), min(until - age, lookback_start))
+        for age in schedule.revisit_after
+    )
     windows: list[Window] = []
-    for start, end in revisits:
+    for start, end in merged(revisits):
         windows += split_range(start, end, Reason.REVISIT, max_span)
     windows += split_range(lookback_start, read_to, Reason.LOOKBACK, max_span)
     windows += split_range(read_to, min(new_until or until, until), Reason.NEW, max_span)

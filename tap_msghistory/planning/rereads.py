@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tap_msghistory.planning.windows import Reason, Window, split_range
+from tap_msghistory.planning.windows import Reason, Window, merged, split_range
 from tap_msghistory.timestamps import parse_datetime, to_text
 
 
@@ -40,14 +40,8 @@ def parse(value: Any) -> tuple[RereadRange, ...]:
 
 def windows(ranges: Iterable[RereadRange], stream: str, until: datetime, max_span: timedelta) -> list[Window]:
     """Return the windows of a stream, oldest first and without overlaps, up to `until`."""
-    own = sorted((item.start, min(item.end, until)) for item in ranges if item.stream == stream)
-    joined: list[tuple[datetime, datetime]] = []
-    for start, end in own:
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        elif start < end:
-            joined.append((start, end))
-    return [window for start, end in joined for window in split_range(start, end, Reason.REREAD, max_span)]
+    own = merged((item.start, min(item.end, until)) for item in ranges if item.stream == stream)
+    return [window for start, end in own for window in split_range(start, end, Reason.REREAD, max_span)]
 
 
 def _parse_range(item: Any) -> RereadRange:

@@ -127,6 +127,17 @@ def split_range(start: datetime, end: datetime, reason: Reason, max_span: timede
     return windows
 
 
+def merged(ranges: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Merge ranges that overlap or touch, and drop empty ones; return them in order."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        elif start < end:
+            found.append((start, end))
+    return found
+
+
 def joined(windows: Iterable[Window]) -> list[Window]:
     """Join adjacent windows that are read for the same reason; `windows` are in order."""
     ranges: list[Window] = []

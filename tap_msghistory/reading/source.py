@@ -152,6 +152,10 @@ class PagedHistorySource(HistorySource):
 
     @cached_property
     def _series(self) -> Series:
+        return self.new_series(ServerLimits(order=self.endpoint.probe_order))
+
+    def new_series(self, limits: ServerLimits) -> Series:
+        """Return the messages behind the endpoint, with what is known about the limits of its server."""
         endpoint = self.endpoint
         return Series(
             endpoint,
@@ -159,5 +163,5 @@ class PagedHistorySource(HistorySource):
             PageDecoder(endpoint=endpoint, layout=self.layout, normalizer=self.normalizer),
             self.layout,
             self.account.config["page_size"],
-            ServerLimits(order=endpoint.probe_order),
+            limits,
         )

@@ -14,11 +14,10 @@ from tap_msghistory.reconciling.ranges import read_ranges
 from tap_msghistory.reconciling.reconciliation import Reconciliation
 from tap_msghistory.reconciling.report import render
 from tap_msghistory.reconciling.results import exit_code
+from tap_msghistory.syncing.progress import HEARTBEAT_SECONDS
 from tap_msghistory.timestamps import parse_datetime
 
 logger = logging.getLogger("tap-msghistory.reconcile")
-
-_HEARTBEAT_SECONDS = 30.0
 
 
 def check_warehouse(account: Account, lines: Iterable[str], *, format_: str, start: str | None) -> None:
@@ -40,7 +39,7 @@ def check_warehouse(account: Account, lines: Iterable[str], *, format_: str, sta
             raise TapError("No range of the file given with --reconcile ends after --reconcile-from")
     reconciliation = Reconciliation(account, ranges)
     try:
-        reconciliation.run(lambda: logger.info(reconciliation.describe()), seconds=_HEARTBEAT_SECONDS)
+        reconciliation.run(lambda: logger.info(reconciliation.describe()), seconds=HEARTBEAT_SECONDS)
     finally:
         if results := reconciliation.results:
             logger.info(reconciliation.describe())

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from tap_msghistory.errors import ApiError
 from tap_msghistory.planning.windows import Order, Reason, Window, split_range
-from tap_msghistory.reading.page_decoder import PageDecoder
-from tap_msghistory.reading.series import Series, ServerLimits
+from tap_msghistory.reading.series import ServerLimits
 from tap_msghistory.reading.source import PagedHistorySource
 from tap_msghistory.reconciling.lists import Query
 from tap_msghistory.reconciling.search import RowsMovedError
@@ -38,19 +37,10 @@ class RangeCounter:
 
     def __init__(self, source: PagedHistorySource) -> None:
         """Create the counter; nothing is requested yet."""
-        endpoint = source.endpoint
-        decoder = PageDecoder(endpoint=endpoint, layout=source.layout, normalizer=source.normalizer)
         self._limits = ServerLimits()
         self._max_span = source.max_span
         self._query = Query(
-            Series(
-                endpoint,
-                source.client,
-                decoder,
-                source.layout,
-                source.account.config["page_size"],
-                self._limits,
-            ),
+            source.new_series(self._limits),
             source.paginator(None),
             lambda row: source.normalizer.timestamps(str(row.get(source.replication_key))),
         )

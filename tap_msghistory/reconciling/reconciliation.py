@@ -19,7 +19,7 @@ from tap_msghistory.reconciling.workers import run_all
 from tap_msghistory.schemas import ACCOUNT
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.syncing.failures import is_credential_refusal
-from tap_msghistory.timestamps import floor, to_text
+from tap_msghistory.timestamps import to_text
 
 #: After this many consecutive failures, the other ranges of a stream are not checked.
 _MAX_FAILURES = 3
@@ -156,7 +156,7 @@ class Reconciliation:
         return Result(range_, stream.counter.count(range_.start, range_.end, range_.messages, stats))
 
     def _future_obstacle(self, stream: _Stream, range_: CountedRange) -> str | None:
-        return future_obstacle(range_, floor(stream.source.client.now() - self._settings.visibility_lag))
+        return future_obstacle(range_, self._settings.visible_until(stream.source.client.now()))
 
     def _in_doubt(self) -> list[int]:
         """Return the ranges that were counted before more became known about the server."""

@@ -11,13 +11,12 @@ from typing import Any
 from tap_msghistory.reconciling.results import Result, Verdict, rereads, totals
 from tap_msghistory.timestamps import to_text
 
-FORMATS = ("table", "json", "csv")
 _COLUMNS = ("stream", "from", "to", "warehouse", "vendor", "difference", "verdict", "reason")
 _NUMBERS = frozenset({"warehouse", "vendor", "difference"})
 
 
 def render(results: Sequence[Result], requests: int, format_: str) -> str:
-    """Return the report in one of the `FORMATS`."""
+    """Return the report in one of the package's `FORMATS`."""
     if format_ == "json":
         return _as_json(results, requests)
     return _as_csv(results) if format_ == "csv" else _as_table(results, requests)

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum, IntEnum
 
 from tap_msghistory.planning.rereads import RereadRange
+from tap_msghistory.planning.windows import merged
 from tap_msghistory.reconciling.ranges import CountedRange
 
 
@@ -62,18 +63,15 @@ def exit_code(results: Sequence[Result]) -> ExitCode:
 
 def rereads(results: Sequence[Result]) -> list[RereadRange]:
     """Return the ranges to read again because messages are missing; adjacent ones are joined."""
-    missing = sorted(
-        (result.range.stream, result.range.start, result.range.end)
-        for result in results
-        if result.verdict is Verdict.MISSING
-    )
-    joined: list[tuple[str, datetime, datetime]] = []
-    for stream, start, end in missing:
-        if joined and joined[-1][0] == stream and start <= joined[-1][2]:
-            joined[-1] = (stream, joined[-1][1], max(joined[-1][2], end))
-        else:
-            joined.append((stream, start, end))
-    return [RereadRange(*range_) for range_ in joined]
+    missing: dict[str, list[tuple[datetime, datetime]]] = {}
+    for result in results:
+        if result.verdict is Verdict.MISSING:
+            missing.setdefault(result.range.stream, []).append((result.range.start, result.range.end))
+    return [
+        RereadRange(stream, start, end)
+        for stream in sorted(missing)
+        for start, end in merged(missing[stream])
+    ]
 
 
 def totals(results: Sequence[Result], requests: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
-from tap_msghistory.config.settings import SETTINGS
+from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import ACCOUNT
@@ -29,10 +29,7 @@ _CREDENTIALS = [name for source in SOURCES for names in source.vendor.credential
 #: Settings of the tap without effect in Spark, and what to use instead.
 _REPLACEMENTS = {
     "max_rejected": 'Set the option rejected to "fail" or "column"',
-    **dict.fromkeys(
-        ("stream_maps", "stream_map_config", "faker_config", "flattening_enabled", "flattening_max_depth"),
-        "Use Spark's own functions",
-    ),
+    **dict.fromkeys((*STREAM_MAP_SETTINGS, *FLATTENING_SETTINGS), "Use Spark's own functions"),
     "batch_config": "There are no Singer messages",
     "path": "Call load() without arguments",
 }

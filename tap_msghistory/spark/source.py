@@ -29,7 +29,7 @@ from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
 from tap_msghistory.spark.options import NamedAccount, ReadOptions
 from tap_msghistory.spark.partitions import HistoryPartition
-from tap_msghistory.timestamps import floor, now
+from tap_msghistory.timestamps import now
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
@@ -135,7 +135,7 @@ class _Reader:
             with _redacted_errors(account):
                 source, key = self._driver_source(account)
                 settings = source.account.settings
-                until = floor(settings.read_until(moment))
+                until = settings.read_until(moment)
                 bookmark = _bookmark(end, key, source)
                 read_to = max(bookmark.read_to, settings.schedule.start_date)
                 if until <= read_to:
@@ -225,7 +225,7 @@ class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTrigge
 
 def _reread_windows(source: HistorySource, _: str) -> list[Window]:
     settings = source.account.settings
-    until = floor(now() - settings.visibility_lag)
+    until = settings.visible_until(now())
     return rereads.windows(settings.rereads, source.name, until, source.max_span)
 
 

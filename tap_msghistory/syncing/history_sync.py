@@ -30,7 +30,7 @@ from tap_msghistory.schemas import ACCOUNT
 from tap_msghistory.stats import WindowStats
 from tap_msghistory.syncing.progress import StreamProgress
 from tap_msghistory.syncing.run import SyncRun
-from tap_msghistory.timestamps import floor, to_text
+from tap_msghistory.timestamps import to_text
 
 
 class Plan(NamedTuple):
@@ -95,11 +95,10 @@ class HistorySync:
         settings, source = self._run.account.settings, self.source
         if settings.rereads:
             self._run.check_rereads()
-            until = floor(source.client.now() - settings.visibility_lag)
-            return Plan(
-                bookmark, until, rereads.windows(settings.rereads, source.name, until, source.max_span)
-            )
-        until = floor(settings.read_until(source.client.now()))
+            until = settings.visible_until(source.client.now())
+            windows = rereads.windows(settings.rereads, source.name, until, source.max_span)
+            return Plan(bookmark, until, windows)
+        until = settings.read_until(source.client.now())
         if until < bookmark.read_to:
             self._logger.warning(
                 "Nothing to read: start_date or the state is at %s, which is after %s",
@@ -158,9 +157,9 @@ class HistorySync:
                 yield SyncedBatch(batch.records, batch.rejected, None)
                 continue
             row = run.ledger_row(name, batch, messages=messages, rejected=rejected)
+            moved = None
             if window.reason is not Reason.REREAD:
-                bookmark = advance(bookmark, window, until, self._schedule)
-            moved = None if window.reason is Reason.REREAD else bookmark
+                moved = bookmark = advance(bookmark, window, until, self._schedule)
             yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, moved))
             progress.add_window(window, rejected)
             messages = rejected = 0

@@ -11,6 +11,9 @@ from time import monotonic
 from tap_msghistory.planning.windows import Reason, Window
 from tap_msghistory.stats import WindowStats
 
+#: The interval of log lines about the progress.
+HEARTBEAT_SECONDS = 30.0
+
 
 @dataclass(slots=True)
 class StreamProgress:
