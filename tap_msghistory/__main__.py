@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
 from importlib.metadata import version
 
-_ALLOCATIONS_PER_COLLECTION = 100_000
+from tap_msghistory.startup import importing
+
 _LOG_LEVELS = "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"
 
 
@@ -26,15 +26,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"tap-msghistory v{version('tap-msghistory')}, Meltano SDK v{version('singer-sdk')}")  # noqa: T201
         return
-    # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
-    gc.disable()
     _check_log_level()
-    from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
-
-    gc.freeze()
-    # Rows are allocated by the thousand and never form cycles.
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    gc.enable()
+    with importing():
+        from tap_msghistory.tap import TapMessageHistory  # noqa: PLC0415
     TapMessageHistory.cli()
 
 

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 
-_ALLOCATIONS_PER_COLLECTION = 100_000
+from tap_msghistory.startup import importing
 
 
 def main() -> None:
     """Run a command of Airbyte's protocol. Exit code 1 reports a failure, 128 + n a stop by signal n."""
-    arguments = _parser().parse_args()
-    # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
-    gc.disable()
-    try:
-        import airbyte_protocol_dataclasses  # noqa: F401, PLC0415
-    except ImportError:
-        sys.exit("source-msghistory requires the extra airbyte: pip install 'tap-msghistory[airbyte]'")
-    sys.exit(_run(arguments))
+    sys.exit(_run(_parser().parse_args()))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tap_msghistory.airbyte import commands  # noqa: PLC0415 - slow to import, and needs the extra
-    from tap_msghistory.airbyte.messages import LogHandler, MessageWriter  # noqa: PLC0415
-    from tap_msghistory.errors import StoppedBySignal  # noqa: PLC0415
-    from tap_msghistory.output import OutputError  # noqa: PLC0415
+    with importing():
+        try:
+            import airbyte_protocol_dataclasses  # noqa: F401, PLC0415
+        except ImportError:
+            sys.exit("source-msghistory requires the extra airbyte: pip install 'tap-msghistory[airbyte]'")
+        from tap_msghistory.airbyte import commands  # noqa: PLC0415
+        from tap_msghistory.airbyte.messages import LogHandler, MessageWriter  # noqa: PLC0415
+        from tap_msghistory.errors import StoppedBySignal  # noqa: PLC0415
+        from tap_msghistory.output import OutputError  # noqa: PLC0415
 
-    gc.freeze()
-    # Rows are allocated by the thousand and never form cycles.
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    gc.enable()
     writer = MessageWriter()
 
     def stop(signum: int, _: FrameType | None) -> None:

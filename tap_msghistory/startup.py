@@ -1,0 +1,21 @@
+"""Tunes the garbage collector of a command."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ALLOCATIONS_PER_COLLECTION = 100_000
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import modules in the block without garbage collections, and collect seldom afterwards."""
+    # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
+    gc.disable()
+    yield
+    gc.freeze()
+    # Rows are allocated by the thousand and never form cycles.
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    gc.enable()
