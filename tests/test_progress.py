@@ -186,6 +186,14 @@ def test_a_plan_estimates_the_requests_of_the_sync(life_like, tmp_path):
     assert needed / 2 <= int(row["requests"].removeprefix("about ").replace(",", "")) <= needed * 2
 
 
+def test_a_plan_of_many_years_is_estimated(life_like, tmp_path):
+    """Vendors refuse requests for more than about a year."""
+    settings = config(life_like, start_date="2010-01-01", partner_gateway_api_key=None)
+    finished, (row,) = plan(settings, tmp_path)
+    assert finished.returncode == 0
+    assert row["requests"].startswith("about ")
+
+
 def test_a_plan_without_work_sends_no_request(sandbox, tmp_path):
     state = {"bookmarks": {"edna_history": {"replication_key_value": iso(END)}}}
     settings = config(sandbox, partner_gateway_api_key=None)

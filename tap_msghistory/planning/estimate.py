@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Window
+from tap_msghistory.planning.windows import MAX_SPAN, TARGET_WINDOW_ROWS, Window
 
 #: Windows that are sampled per stream, with one or two small requests each.
 _SAMPLES = 3
@@ -46,8 +46,11 @@ class Throughput:
 
 
 def sample_windows(ranges: Sequence[Window]) -> list[Window]:
-    """Return the windows to sample: the longest parts of the plan, none longer than a third of it."""
-    longest = sum((window.end - window.start for window in ranges), timedelta(0)) / _SAMPLES
+    """Return the windows to sample: the longest parts of the plan.
+
+    None is longer than a third of the plan, or than the vendors accept.
+    """
+    longest = min(sum((window.end - window.start for window in ranges), timedelta(0)) / _SAMPLES, MAX_SPAN)
     parts: list[Window] = []
     for window in ranges:
         parts += window.parts(math.ceil((window.end - window.start) / longest))
