@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -48,6 +49,12 @@ def alternate(commands: Mapping[str, Command], repetitions: int) -> dict[str, Us
         for name, command in commands.items():
             runs[name].append(measure(command))
     return {name: _median(usages) for name, usages in runs.items()}
+
+
+def children_cpu_s() -> float:
+    """Return the CPU time of all child processes that have ended, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def check(command: Command, messages: int) -> None:

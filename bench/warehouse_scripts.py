@@ -12,10 +12,8 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote
 
 PRIMARY_KEY = ("messageId", "direction")
 MERGE = {"disposition": "merge", "strategy": "upsert"}
@@ -49,7 +47,11 @@ def dlt_rest_api(options: argparse.Namespace) -> None:
         "endpoint": {
             "path": "api/messages/history",
             "method": "POST",
-            "json": _query(options),
+            "json": {
+                "dateFrom": options.since,
+                "dateTo": options.until,
+                "sort": [{"property": "sentOrReceivedAt", "direction": "ASC"}],
+            },
             "data_selector": "content",
             "paginator": {
                 "type": "offset",
@@ -69,13 +71,15 @@ def dlt_rest_api(options: argparse.Namespace) -> None:
 
 def hand_written(options: argparse.Namespace) -> None:
     """Copy all pages into a staging table, and merge it: the limit for a process that reads page by page."""
-    import orjson  # noqa: PLC0415
     import psycopg  # noqa: PLC0415
     import requests  # noqa: PLC0415
     from psycopg import sql  # noqa: PLC0415
 
-    schema = _json_schema()
-    types = {name: _sql_type(declaration) for name, declaration in schema["properties"].items()}
+    from bench.plain_script import edna_pages  # noqa: PLC0415
+    from tap_msghistory.schemas import load_schema  # noqa: PLC0415
+
+    properties = load_schema("edna_message")["properties"]
+    types = {name: _sql_type(declaration) for name, declaration in properties.items()}
     names = sql.SQL(", ").join(map(sql.Identifier, types))
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in types.items()
@@ -87,40 +91,18 @@ def hand_written(options: argparse.Namespace) -> None:
         if name not in PRIMARY_KEY
     )
     target = sql.Identifier(options.schema, "edna_history")
-    body = {**_query(options), "offset": 0, "limit": PAGE_SIZE}
     with requests.Session() as session, psycopg.connect(options.dsn) as connection:
         session.headers["x-api-key"] = "any"
         create = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))")
         connection.execute(create.format(target, columns, key))
         connection.execute(sql.SQL("CREATE TEMPORARY TABLE staging ({}) ON COMMIT DROP").format(columns))
         with connection.cursor().copy("COPY staging FROM STDIN WITH (FORMAT csv)") as copy:
-            more = True
-            while more:
-                response = session.post(f"{options.url}/api/messages/history", json=body)
-                page = orjson.loads(response.content)
+            for rows in edna_pages(session, options.url, options.since, options.until):
                 buffer = io.StringIO()
-                csv.writer(buffer).writerows([map(row.get, types) for row in page["content"]])
+                csv.writer(buffer).writerows([map(row.get, types) for row in rows])
                 copy.write(buffer.getvalue())
-                body["offset"] += PAGE_SIZE
-                more = page["hasNext"]
         merge = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM staging ON CONFLICT ({}) DO UPDATE SET {}")
         connection.execute(merge.format(target, names, names, key, changes))
-
-
-def _query(options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "dateFrom": options.since,
-        "dateTo": options.until,
-        "sort": [{"property": "sentOrReceivedAt", "direction": "ASC"}],
-    }
-
-
-def _json_schema() -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
-    path = Path(__file__).resolve().parents[1] / "schemas" / "edna_message.json"
-    schema: dict[str, Any] = json.loads(path.read_text())
-    return schema
 
 
 def _sql_type(declaration: dict[str, Any]) -> str:
@@ -138,19 +120,10 @@ def _pipeline(options: argparse.Namespace) -> Iterator[Any]:
 
         yield dlt.pipeline(
             "bench",
-            destination=dlt.destinations.postgres(_dlt_dsn(options.dsn)),
+            destination=dlt.destinations.postgres(options.dsn),
             dataset_name=options.schema,
             pipelines_dir=name,
         )
-
-
-def _dlt_dsn(dsn: str) -> str:
-    """Return a URL with a host and a password, which dlt requires; the host may be a socket's directory."""
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
-
-    parts = {"port": 5432, "password": "unused", **conninfo_to_dict(dsn)}
-    user, password, host = (quote(str(parts[name]), safe="") for name in ("user", "password", "host"))
-    return f"postgresql://{user}:{password}@{host}:{parts['port']}/{parts['dbname']}"
 
 
 WAYS = {"dlt_source": dlt_source, "dlt_rest_api": dlt_rest_api, "hand_written": hand_written}

@@ -17,11 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import backoff
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from demo.processes import Command, CommandError, run, running, tail
 
@@ -60,6 +62,16 @@ def warehouse() -> Iterator[Warehouse]:
             yield Warehouse(dsn, schema, connection)
         finally:
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
+
+
+def network_url(dsn: str) -> str:
+    """Return a URL with a host, a port and a password, which dlt requires.
+
+    The host may be the directory of a socket.
+    """
+    parts = {"port": 5432, "password": "unused", **conninfo_to_dict(dsn)}
+    quoted = {name: quote(str(value), safe="") for name, value in parts.items()}
+    return "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**quoted)
 
 
 @contextmanager

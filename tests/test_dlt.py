@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -30,7 +29,7 @@ import psycopg
 from dlt.common.runtime.signals import intercepted_signals
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from demo.postgres import Warehouse, server
+from demo.postgres import Warehouse, network_url, server
 from demo.report import completeness
 from msghistory_sandbox.clock import Clock
 from msghistory_sandbox.server import Sandbox
@@ -77,12 +76,8 @@ def warnings(caplog) -> Iterator[Callable[[], list[str]]]:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A URL with a host and a password, which dlt requires; the host is the directory of a socket."""
-    conninfo = pytest.importorskip("psycopg.conninfo")
     with server() as dsn:
-        parts = {"port": 5432, "password": "unused", **conninfo.conninfo_to_dict(dsn)}
-        parts = {name: quote(str(value), safe="") for name, value in parts.items()}
-        yield "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts)
+        yield network_url(dsn)
 
 
 def duckdb_pipeline(directory: Path, name: str = "messages", **options: Any):

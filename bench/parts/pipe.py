@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from bench.measure import children_cpu_s
 from bench.report import Section
 from bench.scale import Scale
 from bench.serving import History, serve
@@ -91,11 +91,6 @@ def _load(project: Pipeline, database: Warehouse, messages: int, end_date: str) 
 
 def _timed(project: Pipeline, end_date: str) -> tuple[float, float]:
     """Run the pipeline and return its wall time and CPU time in seconds."""
-    started_at, cpu_before = time.perf_counter(), _children_cpu_s()
+    started_at, cpu_before = time.perf_counter(), children_cpu_s()
     project.sync(end_date=end_date)
-    return time.perf_counter() - started_at, _children_cpu_s() - cpu_before
-
-
-def _children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return time.perf_counter() - started_at, children_cpu_s() - cpu_before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +18,13 @@ from uuid import uuid4
 from psycopg import sql
 
 from bench.commands import temporary_commands
-from bench.measure import check
+from bench.measure import check, children_cpu_s
 from bench.parts.pipe import GATEWAY_KEY, LOADERS
 from bench.report import Section, Target
 from bench.scale import Scale
 from bench.serving import REPOSITORY, History, Served, serve
 from demo.pipeline import Pipeline, no_proxy, pipeline
-from demo.postgres import Warehouse, warehouse
+from demo.postgres import Warehouse, network_url, warehouse
 from demo.processes import CommandError
 from demo.processes import run as run_command
 from msghistory_sandbox.server import Sandbox
@@ -59,7 +58,7 @@ def run(scale: Scale) -> Section:
         runs: dict[str, list[Usage]] = {name: [] for name in SCRIPTS}
         for _ in range(REPETITIONS):
             for name, script in SCRIPTS.items():
-                load = partial(_run_script, script, served, database.dsn, directory / "log")
+                load = partial(_run_script, script, served, network_url(database.dsn), directory / "log")
                 runs[name].append(_measure(database, load, messages))
         project = stack.enter_context(_meltano(served, database))
         for loader, variables in LOADERS.items():
@@ -72,9 +71,9 @@ def run(scale: Scale) -> Section:
 def _measure(database: Warehouse, load: Callable[[str], None], messages: int) -> Usage:
     """Load into a new schema. Raises CommandError unless it then has `messages` rows."""
     with _schema(database) as schema:
-        started_at, cpu_before = time.perf_counter(), _children_cpu_s()
+        started_at, cpu_before = time.perf_counter(), children_cpu_s()
         load(schema)
-        usage = Usage(time.perf_counter() - started_at, _children_cpu_s() - cpu_before)
+        usage = Usage(time.perf_counter() - started_at, children_cpu_s() - cpu_before)
         count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, "edna_history"))
         ((found,),) = database.query(count)
     if found != messages:
@@ -118,11 +117,6 @@ def _meltano(served: Served, database: Warehouse) -> Iterator[Pipeline]:
         del project.env[GATEWAY_KEY]
         project.sync(end_date=served.start_date)  # the first run is the slowest
         yield project
-
-
-def _children_cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _median(usages: list[Usage]) -> Usage:
