@@ -231,6 +231,7 @@ def test_the_connector_and_the_tap_continue_from_each_other(sandbox, tmp_path):
     for output in (
         read(tmp_path, settings, state=states.to_airbyte(of_tap)),
         read(tmp_path, settings, state=of_tap),
+        read(tmp_path, settings, state={"completed": {"singer_state": of_tap}}),  # meltano state get
         sync(settings, state=states.to_singer(read(tmp_path, earlier).state)),
     ):
         assert [record["messageId"] for record in output.records(EDNA)] == [1]

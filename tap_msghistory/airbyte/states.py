@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tap_msghistory.cli.files import unwrapped_state
 from tap_msghistory.errors import TapError
 
 State = Mapping[str, Any]
@@ -46,6 +47,7 @@ def read(content: Any) -> dict[str, dict[str, Any]]:
     """Return the state of each stream. Raises `TapError` for anything else, such as a legacy state."""
     try:
         if isinstance(content, dict):
+            content = unwrapped_state(content)
             if content and "bookmarks" not in content:
                 raise TapError(_FORM)
             content = to_airbyte(content)

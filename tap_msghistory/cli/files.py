@@ -20,11 +20,15 @@ def check_config_files(paths: Iterable[str]) -> None:
 
 def read_state(file: IO[str] | None) -> dict[str, Any] | None:
     """Read a Singer state, or one in the form that `meltano state get` prints. Raises `TapError`."""
-    content = _read_json(file)
+    return _checked(unwrapped_state(_read_json(file)), "state", "bookmarks")
+
+
+def unwrapped_state(content: Any) -> Any:
+    """Return the Singer state in the output of `meltano state get`, and any other content unchanged."""
     for name in ("completed", "singer_state"):
         if isinstance(content, dict) and "bookmarks" not in content and isinstance(content.get(name), dict):
             content = content[name]
-    return _checked(content, "state", "bookmarks")
+    return content
 
 
 def read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
