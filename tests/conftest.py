@@ -29,10 +29,12 @@ _UNIT_MODULES = {
 }  # fmt: skip
 #: Modules with the longest tests, which start first, so that no worker waits for another at the end.
 _LONG_MODULES = {
-    "test_airbyte", "test_completeness", "test_dlt", "test_export_downloads", "test_histories",
+    "test_airbyte", "test_completeness", "test_dlt", "test_export_downloads", "test_faults", "test_histories",
     "test_meltano", "test_pipeline", "test_reconcile", "test_reconcile_pipeline", "test_shards",
-    "test_spark", "test_stops", "test_sync", "test_targets",
+    "test_spark", "test_spark_reads", "test_stops", "test_sync", "test_targets",
 }  # fmt: skip
+#: Modules that read many messages with code that other tests cover. Measuring coverage would double their time.
+_WITHOUT_COVERAGE = {"test_completeness", "test_histories", "test_spark_reads", "test_sync"}
 _SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served", "years"}
 
 
@@ -40,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests with a server or a process. `make check` runs the others. Long modules come first."""
     items.sort(key=lambda item: item.path.stem not in _LONG_MODULES)
     for item in items:
+        if item.path.stem in _WITHOUT_COVERAGE:
+            item.add_marker("no_cover")
         fixtures = {*getattr(item, "fixturenames", ())}
         if item.path.stem not in _UNIT_MODULES or _SERVERS & fixtures:
             item.add_marker("server")
