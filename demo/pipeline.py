@@ -41,11 +41,9 @@ class Pipeline:
 
         Raises CommandError if they could not be compared.
         """
-        file = self.directory / "counts.csv"
-        file.write_text(counts)
-        command: Command = [MELTANO, "--log-level=warning", "invoke", "tap-msghistory", "--reconcile", file]
+        command: Command = [MELTANO, "--log-level=warning", "invoke", "tap-msghistory", "--reconcile", "-"]
         finished = subprocess.run(
-            command, cwd=self.directory, env=self.env, capture_output=True, text=True, check=False
+            command, cwd=self.directory, env=self.env, input=counts, capture_output=True, text=True, check=False
         )
         if finished.returncode not in {0, DIFFERENCES}:
             raise CommandError(f"--reconcile failed ({finished.returncode}):\n{finished.stderr}")

@@ -147,6 +147,7 @@ def test_lost_and_late_messages_are_found_and_repaired(loaded, tmp_path):
     finished, report = reconcile(loaded, tmp_path, counts(database))
     assert finished.returncode == 3
     assert differences(report) == lost | late | gone
+    assert loaded.project.reconcile(counts(database)).splitlines()[-1] == report["reread"]
 
     loaded.project.sync(reread=report["reread"])
     finished, report = reconcile(loaded, tmp_path, counts(database))
