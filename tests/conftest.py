@@ -34,7 +34,7 @@ _LONG_MODULES = {
     "test_spark", "test_spark_reads", "test_stops", "test_sync", "test_targets",
 }  # fmt: skip
 #: Modules that read many messages with code that other tests cover. Measuring coverage would double their time.
-_WITHOUT_COVERAGE = {"test_completeness", "test_histories", "test_spark_reads", "test_sync"}
+_WITHOUT_COVERAGE = {"test_histories", "test_spark_reads", "test_sync"}
 _SERVERS = {"life_like", "large", "sandbox", "export_sandbox", "filled", "served", "years"}
 
 
