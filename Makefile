@@ -6,6 +6,7 @@ READY_CHECK := .venv/ready-check
 READY := .venv/ready
 READY_INTERFACES := .venv/ready-interfaces
 PYAIRBYTE := .clients/pyairbyte
+DBT := .clients/dbt
 # Branch coverage, which must not fall below what has been reached.
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
@@ -42,7 +43,7 @@ check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without the
 	$(BIN)/mypy tap_msghistory msghistory_sandbox --exclude 'tap_msghistory/(airbyte|arrow|dlt|spark)'
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not server"
 
-test: lint docs $(PYAIRBYTE)/ready ## everything: lint, types, documentation, and all tests including the end-to-end test
+test: lint docs $(PYAIRBYTE)/ready $(DBT)/ready ## everything: lint, types, documentation, and all tests including the end-to-end test
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(COVERAGE)
 
 test-lowest: $(BIN)/uv ## unit and property tests with the lowest declared versions of direct dependencies
@@ -99,6 +100,13 @@ $(PYAIRBYTE)/ready: tests/clients/pyairbyte.txt | $(BIN)/uv
 	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
 	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PYAIRBYTE) && \
 	  $(BIN)/uv pip install --quiet --python $(PYAIRBYTE)/bin/python --requirement $<; fi
+	@touch $@
+
+# dbt, in an environment of its own, because it pins many packages.
+$(DBT)/ready: tests/clients/dbt.txt | $(BIN)/uv
+	@mkdir -p $(DBT)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DBT)
+	$(BIN)/uv pip install --quiet --python $(DBT)/bin/python --requirement $<
 	@touch $@
 
 # uv is in uv.lock too, so `uv sync` keeps it.

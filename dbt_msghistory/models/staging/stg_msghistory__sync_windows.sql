@@ -1,0 +1,17 @@
+{{ msghistory.loaded_stream('sync_windows', [
+    ['account', 'text', 'account'],
+    ['runId', 'text', 'run_id'],
+    ['stream', 'text', 'stream'],
+    ['windowFrom', 'time', 'window_from'],
+    ['windowTo', 'time', 'window_to'],
+    ['reason', 'text', 'reason'],
+    ['messages', 'integer', 'messages'],
+    ['rejected', 'integer', 'rejected'],
+    ['pages', 'integer', 'pages'],
+    ['requests', 'integer', 'requests'],
+    ['retries', 'integer', 'retries'],
+    ['seconds', 'number', 'seconds'],
+    ['confirmed', 'boolean', 'confirmed'],
+    ['refused', 'boolean', 'refused'],
+    ['readAt', 'time', 'read_at'],
+]) }}
