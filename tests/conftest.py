@@ -29,9 +29,10 @@ _UNIT_MODULES = {
 }  # fmt: skip
 #: Modules with the longest tests, which start first, so that no worker waits for another at the end.
 _LONG_MODULES = {
-    "test_airbyte", "test_completeness", "test_dbt_models", "test_dlt", "test_export_downloads", "test_faults",
-    "test_histories", "test_meltano", "test_pipeline", "test_reconcile", "test_reconcile_pipeline", "test_shards",
-    "test_spark", "test_spark_reads", "test_stops", "test_sync", "test_targets",
+    "test_airbyte", "test_completeness", "test_dbt_models", "test_dlt", "test_export_downloads",
+    "test_faults", "test_histories", "test_meltano", "test_pipeline", "test_reconcile",
+    "test_reconcile_pipeline", "test_shards", "test_spark", "test_spark_reads", "test_stops", "test_sync",
+    "test_targets",
 }  # fmt: skip
 #: Modules that read many messages with code that other tests cover. Measuring it would double their time.
 _WITHOUT_COVERAGE = {"test_histories", "test_spark_reads", "test_sync"}
