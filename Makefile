@@ -85,13 +85,14 @@ $(READY_CHECK): pyproject.toml uv.lock | $(BIN)/uv
 	@touch $@
 
 $(READY): $(READY_CHECK)
-	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox
+	$(BIN)/uv sync --quiet --frozen --inexact --extra sandbox --extra report
 	@touch $@
 
 # All interfaces, and the orchestrator of an example: more than a gigabyte, not required by make demo.
 $(READY_INTERFACES): $(READY)
 	$(BIN)/uv sync --quiet --frozen --inexact \
-	  --extra sandbox --extra airbyte --extra dlt --extra spark --group dlt --group spark --group orchestrator
+	  --extra sandbox --extra report --extra airbyte --extra dlt --extra spark \
+	  --group browser --group dlt --group spark --group orchestrator
 	@touch $@
 
 # Airbyte's own clients. They depend on backoff, which clashes with python-backoff, and support Python up to 3.12.

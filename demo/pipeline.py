@@ -43,7 +43,13 @@ class Pipeline:
         """
         command: Command = [MELTANO, "--log-level=warning", "invoke", "tap-msghistory", "--reconcile", "-"]
         finished = subprocess.run(
-            command, cwd=self.directory, env=self.env, input=counts, capture_output=True, text=True, check=False
+            command,
+            cwd=self.directory,
+            env=self.env,
+            input=counts,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if finished.returncode not in {0, DIFFERENCES}:
             raise CommandError(f"--reconcile failed ({finished.returncode}):\n{finished.stderr}")

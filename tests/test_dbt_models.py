@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ from typing import Any
 import pytest
 
 REASON = "needs the environment .clients/dbt, which make creates"
+pytest.importorskip("altair", reason="needs the extra report")
 dbt_runs = pytest.importorskip("tests.dbt_runs", reason="needs the dependency groups dlt and pipeline")
 if not dbt_runs.DBT.exists():
     pytest.skip(REASON, allow_module_level=True)
 
 from demo.postgres import warehouse  # noqa: E402
+from msghistory_report.database import opened  # noqa: E402
+from msghistory_report.report import report  # noqa: E402
 from msghistory_sandbox.clock import Clock  # noqa: E402
 from msghistory_sandbox.history import Message  # noqa: E402
 from msghistory_sandbox.server import Sandbox  # noqa: E402
@@ -244,6 +248,20 @@ def test_no_address_and_no_text_reaches_a_mart(builds, database):
     cells = {str(value) for row in builds.marts[1][database]["messages"] for value in row.values()}
     assert addresses
     assert not addresses & cells
+
+
+def test_both_databases_give_the_same_report(builds):
+    postgres, duckdb = builds.models["postgres"], builds.models["duckdb"]
+    pages = []
+    for dsn, schema in (
+        (postgres.warehouse.dsn, postgres.schema),
+        (f"duckdb:///{duckdb.file}", duckdb.schema),
+    ):
+        with opened(dsn, schema) as marts:
+            page = report(marts, days=90)
+        pages.append(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "", page))
+    assert pages[0] == pages[1]
+    assert pages[0].count("<svg") == 8
 
 
 def test_lost_rows_fail_the_tests_of_the_package(builds):

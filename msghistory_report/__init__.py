@@ -1,0 +1,1 @@
+"""A delivery report as one HTML page, from the marts of the dbt package msghistory."""
