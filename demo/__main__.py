@@ -1,6 +1,7 @@
 """`make demo`: load two vendors' message histories into PostgreSQL, with a first and an incremental sync.
 
-Then lose messages, find them by comparing with the vendors, and read them again.
+dbt builds models after each sync, and a page with charts is made from them. Then lose messages, find them by
+comparing with the vendors, and read them again.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from demo import report
-from demo.pipeline import pipeline
+from demo.pipeline import BUILD_MODELS, pipeline
 from demo.postgres import warehouse
 from demo.processes import CommandError, interruptible
 from msghistory_sandbox.clock import Clock
@@ -24,6 +27,7 @@ MESSAGES = 20_000
 """Per vendor."""
 DAYS = 40
 LOST_MESSAGES = 3
+PAGE = Path("delivery-report.html").resolve()
 DAY = timedelta(days=1)
 
 
@@ -58,26 +62,31 @@ def _demo() -> None:
             f"Sandbox: {MESSAGES:,} messages per vendor, sent in {DAYS} days; its clock shows yesterday"
         )
         print_step(f"PostgreSQL {database.connection.info.server_version // 10_000}: empty")
-        print_step("Meltano installs tap-msghistory and target-postgres")
+        print_step("Meltano installs tap-msghistory, target-postgres and dbt")
         start_date = (now - timedelta(days=DAYS)).isoformat()
-        project = stack.enter_context(pipeline(sandbox, database, start_date=start_date))
+        project = stack.enter_context(
+            pipeline(sandbox, database, start_date=start_date, more_plugins=["dbt-postgres"])
+        )
 
-        print_step("First sync: all messages until yesterday")
-        _timed(sandbox, lambda: project.sync(end_date=yesterday.isoformat()))
-        report.save_first_sync(database)
+        print_step("First sync: all messages until yesterday; then dbt build")
+        _timed(sandbox, lambda: project.sync(BUILD_MODELS, end_date=yesterday.isoformat()))
 
         sandbox.clock.advance(DAY.total_seconds())
         print_step("One day passes in the sandbox: new messages are sent, statuses change")
-        print_step("Second sync: new messages, and messages that reached an age in revisit_after")
-        _timed(sandbox, project.sync)
+        print_step(
+            "Second sync: new messages, and messages that reached an age in revisit_after; then dbt build"
+        )
+        _timed(sandbox, lambda: project.sync(BUILD_MODELS))
+        print_step("  dbt built all models, and all of its tests passed")
 
-        for title, query in (
-            ("By channel and status", report.BY_STATUS),
-            ("Changes by the second sync", report.CHANGES_BY_STREAM),
-            ("Status changes", report.STATUS_CHANGES),
+        queries: list[tuple[str, sql.SQL | sql.Composed]] = [
+            *report.models(database),
             *report.completeness(database),
-        ):
+        ]
+        for title, query in queries:
             print(f"\n{title}\n\n{report.table(database, query)}")
+        report.write_page(database, PAGE)
+        print_step(f"\nDelivery report: {PAGE}")
 
         print_step(f"\nThe warehouse loses {LOST_MESSAGES} messages; it is compared with the vendors")
         report.delete_messages(database, LOST_MESSAGES)
@@ -87,15 +96,18 @@ def _demo() -> None:
         project.sync(reread=found.rpartition("\n")[2])
         print(f"\n{project.reconcile(report.counts(database))}")
     print("\nThe servers, the tables and the Meltano project were temporary and have been deleted.")
+    print(f"The delivery report remains. Open it in a browser: {PAGE}")
 
 
 def _timed(sandbox: Sandbox, sync: Callable[[], None]) -> None:
-    """Run a sync and print its duration and its number of requests."""
+    """Run a sync and a build, and print their duration and the number of requests."""
     started_at, requests_before = time.monotonic(), len(sandbox.journal.requests)
     sync()
     seconds = time.monotonic() - started_at
     requests = len(sandbox.journal.requests) - requests_before
-    print_step(f"  {requests} requests, {seconds:.0f} s including the startup of Meltano, tap and target")
+    print_step(
+        f"  {requests} requests, {seconds:.0f} s including the startup of Meltano, tap, target and dbt"
+    )
 
 
 def _epoch_ms(moment: datetime) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from psycopg.conninfo import conninfo_to_dict
 
 from demo.postgres import Warehouse
 from demo.processes import Command, CommandError, run
@@ -20,7 +23,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MELTANO = Path(sys.executable).with_name("meltano")
 DIFFERENCES = 3
 """Exit code of --reconcile if numbers differ."""
-EXCLUDED_VARIABLES = ("MELTANO_", "TAP_MSGHISTORY_", "TARGET_POSTGRES_", "PYTHON", "VIRTUAL_ENV")
+_DBT_CONNECTION = ("host", "port", "user", "password", "dbname", "sslmode")
+EXTRACT_AND_LOAD = ("tap-msghistory", "target-postgres")
+BUILD_MODELS = "dbt-postgres:build"
+EXCLUDED_VARIABLES = ("DBT_", "MELTANO_", "TAP_MSGHISTORY_", "TARGET_POSTGRES_", "PYTHON", "VIRTUAL_ENV")
 """Prefixes of inherited variables that would change the configuration of Meltano, plugins or Python."""
 
 
@@ -31,10 +37,13 @@ class Pipeline:
     directory: Path
     env: dict[str, str]
 
-    def sync(self, **settings: str) -> None:
-        """Run the pipeline once, with additional settings of the tap. Raises CommandError if it fails."""
+    def sync(self, *then: str, **settings: str) -> None:
+        """Run the pipeline once, with additional settings of the tap, and `then` further blocks of Meltano.
+
+        Raises CommandError if a block fails.
+        """
         variables = {f"TAP_MSGHISTORY_{name.upper()}": value for name, value in settings.items()}
-        self.meltano("run", "tap-msghistory", "target-postgres", **variables)
+        self.meltano("run", *EXTRACT_AND_LOAD, *then, **variables)
 
     def reconcile(self, counts: str) -> str:
         """Compare counts of the warehouse with the vendors; return the report.
@@ -55,10 +64,6 @@ class Pipeline:
             raise CommandError(f"--reconcile failed ({finished.returncode}):\n{finished.stderr}")
         return str(finished.stdout).strip()
 
-    def install(self) -> None:
-        """Install tap and target, each into its own environment."""
-        self.meltano("install")
-
     def meltano(self, *arguments: str, **variables: str) -> None:
         """Run a command of Meltano. Raises CommandError if it fails."""
         run(
@@ -70,8 +75,13 @@ class Pipeline:
 
 
 @contextmanager
-def pipeline(sandbox: Sandbox, warehouse: Warehouse, *, start_date: str) -> Iterator[Pipeline]:
-    """Create and install the project; all settings beyond `meltano.yml` are environment variables."""
+def pipeline(
+    sandbox: Sandbox, warehouse: Warehouse, *, start_date: str, more_plugins: Sequence[str] = ()
+) -> Iterator[Pipeline]:
+    """Create the project, and install tap, target and `more_plugins`, each into its own environment.
+
+    All settings beyond `meltano.yml` are environment variables.
+    """
     with TemporaryDirectory(prefix="msghistory-") as name:
         directory = Path(name)
         shutil.copy(REPOSITORY / "meltano.yml", directory)
@@ -93,10 +103,26 @@ def pipeline(sandbox: Sandbox, warehouse: Warehouse, *, start_date: str) -> Iter
                 "TAP_MSGHISTORY_PARTNER_GATEWAY_API_KEY": sandbox.gateway_options.key,
                 "TARGET_POSTGRES_SQLALCHEMY_URL": sqlalchemy_url(warehouse.dsn),
                 "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": warehouse.schema,
+                **_dbt_variables(warehouse),
             },
         )
-        project.install()
+        project.meltano("install", *EXTRACT_AND_LOAD, *more_plugins)
         yield project
+
+
+def _dbt_variables(warehouse: Warehouse) -> dict[str, str]:
+    """Return the settings of the utility dbt-postgres: models that record the history of statuses."""
+    connection = conninfo_to_dict(warehouse.dsn)
+    variables = {"msghistory_schema": warehouse.schema, "msghistory_status_history": True}
+    package = str(REPOSITORY / "dbt_msghistory")
+    settings = {
+        "project_dir": package,
+        "profiles_dir": package,
+        "schema": warehouse.marts_schema,
+        "vars": json.dumps(variables),
+        **{name: str(connection[name]) for name in _DBT_CONNECTION if name in connection},
+    }
+    return {f"DBT_POSTGRES_{name.upper()}": value for name, value in settings.items()}
 
 
 def no_proxy() -> str:

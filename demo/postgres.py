@@ -45,6 +45,11 @@ class Warehouse:
     schema: str
     connection: psycopg.Connection
 
+    @property
+    def marts_schema(self) -> str:
+        """A second schema, for models. It is dropped with the first."""
+        return f"{self.schema}_marts"
+
     def query(self, statement: sql.SQL | sql.Composed) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
         return self.connection.execute(statement).fetchall()
@@ -52,15 +57,17 @@ class Warehouse:
 
 @contextmanager
 def warehouse() -> Iterator[Warehouse]:
-    """Create a schema, and drop it with its contents at the end."""
+    """Create a schema, and drop it with its contents and its models at the end."""
     schema = f"msghistory_{uuid4().hex[:12]}"
-    name = sql.Identifier(schema)
     with server() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        created = Warehouse(dsn, schema, connection)
+        name, marts = sql.Identifier(schema), sql.Identifier(created.marts_schema)
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
         connection.execute(sql.SQL("SET search_path TO {}").format(name))
         try:
-            yield Warehouse(dsn, schema, connection)
+            yield created
         finally:
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(marts))
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
 
 

@@ -4,48 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 from pathlib import Path
 
 from psycopg import sql
 
 from demo.postgres import Warehouse
+from msghistory_report.database import opened
+from msghistory_report.report import report
 
 _QUERIES = Path(__file__).resolve().parents[1] / "docs" / "sql"
 COMPLETENESS, RECONCILE = _QUERIES / "completeness.sql", _QUERIES / "reconcile.sql"
 
-MESSAGES = sql.SQL("""
-CREATE VIEW messages AS
-    SELECT 'edna_history' AS stream, "channelType" AS channel,
-           "messageId"::text AS id, "deliveryStatus" AS status
-    FROM edna_history
-UNION ALL
-    SELECT 'partner_gateway_history_' || lower(channel), channel, "messageId", "deliveryStatus"
-    FROM (
-        SELECT * FROM partner_gateway_history_sms
-        UNION ALL SELECT * FROM partner_gateway_history_rcs
-        UNION ALL SELECT * FROM partner_gateway_history_whatsapp
-    ) AS partner_gateway
+BY_CHANNEL = sql.SQL("""
+SELECT vendor, channel, sum(sent) AS sent, sum(delivered) AS delivered, sum(read) AS read,
+       sum(failed) AS failed, sum(open) AS open,
+       round(100.0 * sum(delivered) / nullif(sum(delivered) + sum(failed), 0), 1) || ' %' AS "delivery rate"
+FROM {marts}.daily_deliverability
+GROUP BY vendor, channel
+ORDER BY vendor, channel
 """)
 
-SAVE_FIRST_SYNC = sql.SQL("CREATE TABLE first_sync AS SELECT * FROM messages")
-
-BY_STATUS = sql.SQL("""
-SELECT stream, channel, status,
-       count(*) FILTER (WHERE sync = 1) AS "after the first sync",
-       count(*) FILTER (WHERE sync = 2) AS "after the second"
-FROM (
-    SELECT 1 AS sync, stream, channel, status FROM first_sync
-    UNION ALL SELECT 2, stream, channel, status FROM messages
-) AS both_syncs
-GROUP BY stream, channel, status
-ORDER BY stream, channel, "after the second" DESC
-""")
-
-CHANGES_BY_STREAM = sql.SQL("""
-SELECT stream,
-       count(*) FILTER (WHERE first_sync.id IS NULL) AS "new messages",
-       count(*) FILTER (WHERE first_sync.status <> messages.status) AS "changed statuses"
-FROM messages LEFT JOIN first_sync USING (stream, id)
+SYNCS = sql.SQL("""
+SELECT stream, sum(windows) AS windows, sum(messages) AS messages, sum(revisited_messages) AS revisited,
+       sum(requests) AS requests, sum(rejected) AS rejected
+FROM {marts}.sync_health
 GROUP BY stream
 ORDER BY stream
 """)
@@ -55,9 +38,8 @@ DELETE FROM edna_history WHERE ctid IN (SELECT ctid FROM edna_history ORDER BY "
 """)
 
 STATUS_CHANGES = sql.SQL("""
-SELECT first_sync.status AS "before", messages.status AS "after", count(*) AS messages
-FROM messages JOIN first_sync USING (stream, id)
-WHERE first_sync.status <> messages.status
+SELECT from_status AS "before", to_status AS "after", count(*) AS messages
+FROM {marts}.status_changes
 GROUP BY 1, 2
 ORDER BY 3 DESC
 """)
@@ -75,10 +57,21 @@ def _title(query: str) -> str:
     return query.removeprefix("-- ").partition("\n")[0].rstrip(".")
 
 
-def save_first_sync(warehouse: Warehouse) -> None:
-    """Copy the messages after the first sync, to compare them with those after the second."""
-    warehouse.connection.execute(MESSAGES)
-    warehouse.connection.execute(SAVE_FIRST_SYNC)
+def models(warehouse: Warehouse) -> list[tuple[str, sql.Composed]]:
+    """Return queries on the dbt models, each with a title."""
+    queries = {
+        "Deliverability": BY_CHANNEL,
+        "Both syncs": SYNCS,
+        "Status changes that the second sync saw": STATUS_CHANGES,
+    }
+    marts = sql.Identifier(warehouse.marts_schema)
+    return [(title, query.format(marts=marts)) for title, query in queries.items()]
+
+
+def write_page(warehouse: Warehouse, file: Path) -> None:
+    """Write the delivery report."""
+    with opened(warehouse.dsn, warehouse.marts_schema) as marts:
+        file.write_text(report(marts, days=90), encoding="utf-8")
 
 
 def counts(warehouse: Warehouse) -> str:
@@ -98,10 +91,12 @@ def delete_messages(warehouse: Warehouse, count: int) -> None:
     warehouse.connection.execute(DELETE_MESSAGES, [count])
 
 
-def table(warehouse: Warehouse, query: sql.SQL) -> str:
+def table(warehouse: Warehouse, query: sql.SQL | sql.Composed) -> str:
     """Run a query and return its result as a text table with right-aligned numbers."""
     cursor = warehouse.connection.execute(query)
-    rows = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in cursor]
+    rows = [
+        [f"{cell:,}" if isinstance(cell, (int, Decimal)) else str(cell) for cell in row] for row in cursor
+    ]
     if not rows:
         return "(no rows)"
     names = [column.name for column in cursor.description or ()]

@@ -91,7 +91,7 @@ class PostgresModels(Models):
         connection = conninfo_to_dict(warehouse.dsn)
         environment = {
             "DBT_TARGET": "postgres",
-            "DBT_POSTGRES_SCHEMA": f"{warehouse.schema}_marts",
+            "DBT_POSTGRES_SCHEMA": warehouse.marts_schema,
             **{
                 f"DBT_POSTGRES_{name.upper()}": str(connection[name])
                 for name in ("host", "port", "user", "password", "dbname")
@@ -102,7 +102,7 @@ class PostgresModels(Models):
             directory=directory,
             environment=environment,
             raw_schema=warehouse.schema,
-            schema=f"{warehouse.schema}_marts",
+            schema=warehouse.marts_schema,
             warehouse=warehouse,
         )
 

@@ -105,7 +105,6 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builds]:
             found.marts.append(marts)
             clock.advance(DAY.total_seconds())
         yield found
-        database.connection.execute(f"DROP SCHEMA {postgres.schema} CASCADE")
 
 
 @pytest.fixture(params=DATABASES)

@@ -13,10 +13,11 @@
     Only these are processed again. Streams without a ledger are processed as a whole.
 -#}
 
-with windows as (
-    select * from {{ ref('int_msghistory__windows') }} where not is_refused
-), positions as (
-    select stream, account, max(read_at) as ledger_read_at from windows group by stream, account
+with positions as (
+    select stream, account, max(read_at) as ledger_read_at
+    from {{ ref('int_msghistory__windows') }}
+    where not is_refused
+    group by stream, account
 ), all_messages as (
     select messages.*, positions.ledger_read_at
     from {{ ref('int_msghistory__messages') }} as messages
@@ -25,36 +26,15 @@ with windows as (
         or messages.stream {{ '=' if var('msghistory_use_export') else '<>' }} 'partner_gateway_history_export'
 )
 
+select all_messages.*, {{ msghistory.time_literal(run_started_at) }} as built_at
+from all_messages
 {% if is_incremental() %}
-, processed as (
-    select stream, account, max(ledger_read_at) as ledger_read_at from {{ this }} group by stream, account
-), new_windows as (
-    select windows.stream, windows.account, windows.window_from, windows.window_to
-    from windows
-    left join processed on processed.stream = windows.stream and processed.account = windows.account
-    where
-        processed.ledger_read_at is null
-        or windows.read_at > {{ msghistory.plus_milliseconds(
-            'processed.ledger_read_at', -3600000 * var('msghistory_ledger_lookback_hours')) }}
-), changed as (
-    select all_messages.*
-    from all_messages
-    where
-        all_messages.ledger_read_at is null
-        or exists (
-            select 1
-            from new_windows
-            where
-                new_windows.stream = all_messages.stream
-                and new_windows.account = all_messages.account
-                -- Vendors differ in whether the bounds of a request are inclusive.
-                and all_messages.sent_at >= {{ msghistory.plus_milliseconds('new_windows.window_from', -2) }}
-                and all_messages.sent_at <= {{ msghistory.plus_milliseconds('new_windows.window_to', 2) }}
-        )
-)
+where ledger_read_at is null
+{%- for stream, account, start, end in msghistory.unprocessed_ranges(this) %}
+    or (
+        stream = '{{ stream }}'
+        and account = '{{ account | replace("'", "''") }}'
+        and sent_at between {{ msghistory.time_literal(start) }} and {{ msghistory.time_literal(end) }}
+    )
+{%- endfor %}
 {% endif %}
-
-select
-    selected.*,
-    cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as {{ dbt.type_timestamp() }}) as built_at
-from {{ 'changed' if is_incremental() else 'all_messages' }} as selected
