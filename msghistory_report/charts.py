@@ -91,7 +91,7 @@ def statuses(rows: Sequence[Row]) -> alt.Chart:
         _chart(ordered)
         .mark_bar()
         .encode(
-            x=alt.X("messages:Q", stack="normalize", title="share of messages", axis=alt.Axis(format="%")),
+            x=alt.X("messages:Q", stack="normalize", title="share of messages", axis=alt.Axis(format="%", tickCount=5)),
             y=_age_axis(),
             color=_status_colour("status", present),
             order="order:Q",
@@ -172,7 +172,7 @@ def failing_senders(rows: Sequence[Row]) -> alt.Chart:
         _chart(named)
         .mark_bar(color="var(--status-undelivered)")
         .encode(
-            x=alt.X("failure_rate:Q", title="failed", axis=alt.Axis(format="%")),
+            x=alt.X("failure_rate:Q", title="failed", axis=alt.Axis(format="%", tickCount=5)),
             y=alt.Y("label:N", sort=None, title=None),
         )
         .properties(height=alt.Step(24))

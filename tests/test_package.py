@@ -41,9 +41,11 @@ def test_the_installed_tap_discovers_its_streams(distributions, tmp_path, patter
     assert sandbox.returncode == 1
 
 
-def test_the_wheel_contains_only_the_tap_and_its_sandbox(distributions):
+def test_the_wheel_contains_only_the_tap_its_report_and_its_sandbox(distributions):
     (wheel,) = distributions.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_msghistory", "msghistory_sandbox"}
+    packages = {"tap_msghistory", "msghistory_report", "msghistory_sandbox"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == packages
+    assert {f"{package}/py.typed" for package in packages} <= {*names}
     assert "tap_msghistory/schemas/edna_message.json" in names
-    assert "tap_msghistory/py.typed" in names
+    assert "msghistory_report/page.html.j2" in names
