@@ -25,7 +25,8 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark check test test-lowest test-pythons mutants bench targets docs lint format clean
+.PHONY: help demo demo-spark check test test-lowest test-pythons mutants bench targets dbt-dialects docs lint \
+  format clean
 
 help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -61,6 +62,10 @@ bench: $(READY_INTERFACES) ## cost of the tap compared with other ways: tables, 
 
 targets: $(READY) ## the tap's output in several Singer targets, compared cell by cell: docs/targets.md
 	@$(BIN)/python -m targets
+
+dbt-dialects: $(BIN)/uv ## compile the dbt package for Snowflake and BigQuery, without a connection
+	$(BIN)/uv run --quiet --no-project --isolated --with-requirements tests/clients/dialects.txt \
+	  python tests/clients/dialects.py dbt_msghistory
 
 docs: $(READY) ## documentation site in site/; broken links and undocumented settings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

@@ -14,7 +14,7 @@ with sent as (
     where direction = 'outgoing'
 )
 
-{% if is_incremental() %}
+{% if var('msghistory_introspect') and is_incremental() %}
 , changed_days as (
     select distinct day from sent where built_at > (select max(built_at) from {{ this }})
 )
@@ -33,7 +33,7 @@ select
     sum(cost) as cost,
     max(built_at) as built_at
 from sent
-{% if is_incremental() %}
+{% if var('msghistory_introspect') and is_incremental() %}
 where day in (select day from changed_days)
 {% endif %}
 group by day, vendor, account, channel, sender

@@ -28,7 +28,7 @@ with positions as (
 
 select all_messages.*, {{ msghistory.time_literal(run_started_at) }} as built_at
 from all_messages
-{% if is_incremental() %}
+{% if var('msghistory_introspect') and is_incremental() %}
 where ledger_read_at is null
 {%- for stream, account, start, end in msghistory.unprocessed_ranges(this) %}
     or (
