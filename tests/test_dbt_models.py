@@ -277,9 +277,10 @@ def test_lost_rows_fail_the_tests_of_the_package(builds):
     assert sum(row["missing"] for row in models.mart("daily_completeness")) == 3
 
 
-def test_one_vendor_and_two_accounts_build(tmp_path):
+def test_an_empty_warehouse_one_vendor_and_two_accounts_build(tmp_path):
     clock = Clock(END_MS, frozen=True)
     models = DuckDBModels.of(tmp_path)
+    models.build()
     with Sandbox(clock=clock).serve() as sandbox:
         sandbox.gateway["SMS"].add(Message(id="same", sent_ms=END_MS - 60_000, channel="SMS"))
         for account in ("retail", "bank"):
@@ -287,6 +288,7 @@ def test_one_vendor_and_two_accounts_build(tmp_path):
     models.build()
     rows = models.mart("messages")
     assert {(row["account"], row["message_id"]) for row in rows} == {("retail", "same"), ("bank", "same")}
+    assert {row["account"] for row in models.mart("daily_deliverability")} == {"retail", "bank"}
     documented = models.dbt("docs", "generate", "--static")
     assert documented.returncode == 0, documented.stdout
     check_documentation(tmp_path / "target")

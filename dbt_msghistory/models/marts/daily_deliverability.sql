@@ -16,7 +16,10 @@ with sent as (
 
 {% if var('msghistory_introspect') and is_incremental() %}
 , changed_days as (
-    select distinct day from sent where built_at > (select max(built_at) from {{ this }})
+    select distinct day
+    from sent
+    cross join (select max(built_at) as built_at from {{ this }}) as last_build
+    where last_build.built_at is null or sent.built_at > last_build.built_at
 )
 {% endif %}
 
