@@ -25,7 +25,7 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-spark check test test-lowest test-pythons mutants bench targets dbt-dialects docs lint \
+.PHONY: help demo demo-spark check test test-lowest test-pythons mutants bench targets dbt-dialects sbom docs lint \
   format clean
 
 help: ## show this help
@@ -67,6 +67,11 @@ dbt-dialects: $(BIN)/uv ## compile the dbt package for Snowflake and BigQuery, w
 	$(BIN)/uv run --quiet --no-project --isolated --with-requirements tests/clients/dialects.txt \
 	  python tests/clients/dialects.py dbt_msghistory
 
+sbom: $(READY_INTERFACES) ## bill of materials (CycloneDX) and licenses of all dependencies, in sbom/
+	@mkdir -p sbom
+	$(BIN)/uv export --quiet --frozen --no-default-groups --all-extras --format cyclonedx1.5 --output-file sbom/tap-msghistory.cdx.json
+	$(BIN)/python -m docs_build.licenses > sbom/licenses.csv
+
 docs: $(READY) ## documentation site in site/; broken links and undocumented settings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
@@ -75,6 +80,7 @@ lint: $(READY_INTERFACES) ## style, types, layers and dependencies
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry .
+	$(BIN)/zizmor --quiet --offline .github/workflows
 	$(BIN)/mypy
 
 format: $(READY_CHECK) ## fix the style
@@ -82,7 +88,7 @@ format: $(READY_CHECK) ## fix the style
 	$(BIN)/ruff format
 
 clean: ## remove generated files
-	rm -rf .venv .targets .clients site mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .targets .clients site mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist sbom
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY_CHECK): pyproject.toml uv.lock | $(BIN)/uv

@@ -1,0 +1,53 @@
+"""The check of a release, and its notes."""
+
+from __future__ import annotations
+
+import pytest
+
+from docs_build import release
+from tests.support import ROOT
+
+URLS = {"Homepage": "https://host/tap-msghistory"}
+CHANGELOG = """# Changelog
+
+## [1.1.0] - 2027-01-31
+
+### Added
+
+- Something.
+
+## [1.0.0] - 2026-12-01
+
+The first release.
+"""
+
+
+def test_a_complete_release_has_no_errors():
+    assert release.errors("v1.1.0", {"version": "1.1.0", "urls": URLS}, CHANGELOG) == []
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "urls", "error"),
+    [
+        ("v1.1.1", "1.1.0", URLS, "The tag is v1.1.1, but pyproject.toml has version 1.1.0"),
+        ("v1.1.0", "1.1.0", {"Homepage": "https://git.example.com/x"}, "has placeholders: Homepage"),
+        ("v1.2.0", "1.2.0", URLS, "CHANGELOG.md has no section '## [1.2.0] - YYYY-MM-DD'"),
+    ],
+)
+def test_an_incomplete_release_is_refused(tag, version, urls, error):
+    (found,) = release.errors(tag, {"version": version, "urls": urls}, CHANGELOG)
+    assert error in found
+
+
+def test_an_undated_section_is_refused():
+    undated = CHANGELOG.replace("2027-01-31", "Unreleased")
+    assert len(release.errors("v1.1.0", {"version": "1.1.0", "urls": URLS}, undated)) == 1
+
+
+def test_notes_are_the_section_of_the_version():
+    assert release.notes("1.1.0", CHANGELOG) == "### Added\n\n- Something.\n"
+    assert release.notes("1.0.0", CHANGELOG) == "The first release.\n"
+
+
+def test_the_changelog_has_notes_for_the_current_version():
+    assert "What is promised" in release.notes("1.0.0", (ROOT / "CHANGELOG.md").read_text())
