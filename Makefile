@@ -7,6 +7,7 @@ READY := .venv/ready
 READY_INTERFACES := .venv/ready-interfaces
 PYAIRBYTE := .clients/pyairbyte
 DBT := .clients/dbt
+SCHEMATHESIS := .clients/schemathesis
 # Branch coverage, which must not fall below what has been reached.
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
@@ -44,7 +45,7 @@ check: $(READY_CHECK) ## lint, types, unit and property tests: fast, without the
 	$(BIN)/mypy tap_msghistory msghistory_sandbox --exclude 'tap_msghistory/(airbyte|arrow|dlt|spark)'
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not server"
 
-test: lint docs $(PYAIRBYTE)/ready $(DBT)/ready ## everything: lint, types, documentation, and all tests including the end-to-end test
+test: lint docs $(PYAIRBYTE)/ready $(DBT)/ready $(SCHEMATHESIS)/ready ## everything: lint, types, documentation, and all tests including the end-to-end test
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(COVERAGE)
 
 test-lowest: $(BIN)/uv ## unit and property tests with the lowest declared versions of direct dependencies
@@ -114,11 +115,11 @@ $(PYAIRBYTE)/ready: tests/clients/pyairbyte.txt | $(BIN)/uv
 	  $(BIN)/uv pip install --quiet --python $(PYAIRBYTE)/bin/python --requirement $<; fi
 	@touch $@
 
-# dbt, in an environment of its own, because it pins many packages.
-$(DBT)/ready: tests/clients/dbt.txt | $(BIN)/uv
-	@mkdir -p $(DBT)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DBT)
-	$(BIN)/uv pip install --quiet --python $(DBT)/bin/python --requirement $<
+# Programs with many pinned dependencies, each in an environment of its own.
+$(DBT)/ready $(SCHEMATHESIS)/ready: .clients/%/ready: tests/clients/%.txt | $(BIN)/uv
+	@mkdir -p $(@D)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --requirement $<
 	@touch $@
 
 # uv is in uv.lock too, so `uv sync` keeps it.

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from msghistory_sandbox import edna, export_routes, gateway
+from msghistory_sandbox import edna, export_routes, gateway, openapi
 from msghistory_sandbox.middleware import FaultMiddleware, JournalMiddleware, encode_response
 from msghistory_sandbox.responses import ApiResponse, error_response
 from msghistory_sandbox.state import SandboxState
@@ -44,6 +44,9 @@ def build_app(sandbox: SandboxState) -> Starlette:
     async def about(_request: Request) -> Response:
         return encode_response(ApiResponse(200, _about(sandbox), {}))
 
+    async def description(request: Request) -> Response:
+        return encode_response(ApiResponse(200, openapi.description(str(request.base_url)), {}))
+
     async def stats(_request: Request) -> Response:
         return encode_response(ApiResponse(200, sandbox.journal.stats(), {}))
 
@@ -61,6 +64,7 @@ def build_app(sandbox: SandboxState) -> Starlette:
             Route(edna.PATH, edna_history, methods=["POST"], middleware=middleware("edna")),
             Route(gateway.PATH, gateway_history, methods=["GET"], middleware=middleware("gateway")),
             *export_routes.routes(sandbox, gateway_api, middleware),
+            Route("/openapi.json", description, methods=["GET"]),
             Route("/sandbox/", about, methods=["GET"]),
             Route("/sandbox/stats", stats, methods=["GET"]),
             Route("/sandbox/clock", clock, methods=["POST"]),
@@ -85,6 +89,7 @@ def _about(sandbox: SandboxState) -> dict[str, Any]:
             "path": gateway.PATH,
             "messages": {channel: len(history) for channel, history in sandbox.gateway.items()},
         },
+        "description": "/openapi.json",
         "control": ["GET /sandbox/stats", "POST /sandbox/clock"],
     }
 

@@ -64,8 +64,8 @@ NEWEST_FIRST = (Sort("sentOrReceivedAt"),)
 def range_us(query: Query, clock_ms: int) -> tuple[int, int]:
     """Return the requested range (epoch µs), with the documented defaults; ValueError if it is invalid."""
     now_us = clock_ms * 1000
-    to_us = parse_us(query.date_to) if query.date_to else now_us
-    if query.date_from:
+    to_us = now_us if query.date_to is None else parse_us(query.date_to)
+    if query.date_from is not None:
         return parse_us(query.date_from), to_us
     return now_us - DEFAULT_DAYS * DAY_MS * 1000, to_us
 
