@@ -11,8 +11,8 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-#: Parts of the names of licenses that allow use in proprietary software. The extra report includes psycopg, which
-#: has the LGPL and is not modified.
+#: Parts of the names of licenses that allow use in proprietary software. The extra report includes psycopg,
+#: which has the LGPL and is not modified.
 ALLOWED = (
     "Apache",
     "BSD",
