@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tap_msghistory.errors import TapError
 from tap_msghistory.planning import bookmarks
 from tap_msghistory.planning.bookmarks import Bookmark
-from tap_msghistory.timestamps import floor
+from tap_msghistory.timestamps import floor, parse_duration
 from tests.processes import environment, error_lines, run_here
-from tests.support import sync
+from tests.support import ROOT, STREAMS, config, iso, replication_key, sync, truth
 from tests.vendors import END, Vendor, edna_row, spread
 
 EDNA = "edna_history"
@@ -143,3 +143,41 @@ def test_an_empty_bookmark_is_a_first_run(server, bookmarks):
 def test_a_bookmark_of_an_unknown_stream_is_named(server, caplog):
     sync(server.settings(), state={"bookmarks": {"orders": {"replication_key_value": READ_TO}}})
     assert "a bookmark for orders, which is not a stream of this tap" in caplog.text
+
+
+STORED = sorted((ROOT / "tests" / "states").glob("*.json"))
+REVISIT_AFTER = {"PT1H": timedelta(hours=1), "P1D": timedelta(days=1)}
+
+
+def ranges(bookmark):
+    """Return the ranges that a run up to `END` reads, from the documented meaning of a bookmark."""
+    progress = {parse_duration(age): moment for age, moment in bookmark.get("revisited_to", {}).items()}
+    yield datetime.fromisoformat(bookmark["replication_key_value"].replace("Z", "+00:00")), END
+    as_of = datetime.fromisoformat(bookmark["as_of"].replace("Z", "+00:00"))
+    for age in REVISIT_AFTER.values():
+        reached = progress.get(age)
+        start = datetime.fromisoformat(reached.replace("Z", "+00:00")) if reached else as_of - age
+        yield start, END - age
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda path: path.stem)
+def test_a_stored_state_of_an_earlier_version_continues(stored, life_like):
+    """The names of the files are the commits whose tap has written them."""
+    content = json.loads(stored.read_text())
+    output = sync(config(life_like, revisit_after=[*REVISIT_AFTER], visibility_lag="PT0S"), state=content)
+    for stream in STREAMS:
+        bounds = [*ranges(content["bookmarks"][stream])]
+        expected = {
+            record["messageId"]
+            for record in truth(life_like, stream)
+            for start, end in bounds
+            if iso(start) < record[replication_key(stream)] <= iso(end)
+        }
+        found = {record["messageId"] for record in output.records(stream)}
+        assert expected
+        assert found == expected
+        assert output.bookmark(stream)["replication_key_value"] == iso(END)
+
+
+def test_states_of_earlier_versions_are_kept():
+    assert len(STORED) >= 4
