@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
+import yaml
 
 from docs_build import release
+from tap_msghistory.config.settings import SETTINGS
 from tests.support import ROOT
 
 URLS = {"Homepage": "https://host/tap-msghistory"}
@@ -51,3 +55,27 @@ def test_notes_are_the_section_of_the_version():
 
 def test_the_changelog_has_notes_for_the_current_version():
     assert "What is promised" in release.notes("1.0.0", (ROOT / "CHANGELOG.md").read_text())
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("docker/airbyte/Dockerfile", "ARG VERSION={version}\n"),
+        ("docs/airbyte.md", "source-msghistory:{version}"),
+        ("docs/examples/cronjob.yaml", "msghistory:{version}\n"),
+        ("docs/upgrading.md", "tap-msghistory=={version}"),
+        ("dbt_msghistory/README.md", "revision: v{version}\n"),
+        ("dbt_msghistory/dbt_project.yml", "version: {version}\n"),
+    ],
+)
+def test_files_that_name_the_version_agree(file, text):
+    assert text.format(version=version("tap-msghistory")) in (ROOT / file).read_text()
+
+
+def test_the_kubernetes_manifest_uses_settings_that_exist():
+    (container,) = yaml.safe_load((ROOT / "docs" / "examples" / "cronjob.yaml").read_text())["spec"][
+        "jobTemplate"
+    ]["spec"]["template"]["spec"]["containers"]
+    names = {variable["name"].removeprefix("TAP_MSGHISTORY_").lower() for variable in container["env"]}
+    assert names <= {*SETTINGS["properties"], "loglevel"}
+    assert container["command"] == ["meltano", "run", "tap-msghistory", "target-postgres"]
