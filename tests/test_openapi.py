@@ -6,14 +6,19 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 import requests
 from starlette.routing import Route
 
+from msghistory_sandbox import gateway
 from msghistory_sandbox.app import build_app
 from msghistory_sandbox.clock import Clock
+from msghistory_sandbox.edna_query import AddressType, Property, Query
 from msghistory_sandbox.openapi import description
+from msghistory_sandbox.options import GatewayOptions, GatewayShape
 from msghistory_sandbox.server import Sandbox
 from tests.processes import environment
 from tests.support import END_MS, ROOT
@@ -22,13 +27,13 @@ SCHEMATHESIS = ROOT / ".clients" / "schemathesis" / "bin" / "st"
 OWN = ("/sandbox/", "/sandbox/stats", "/sandbox/clock", "/openapi.json")
 """Paths of the sandbox itself."""
 EDNA = ("--include-tag=edna", "--phases=examples,coverage,fuzzing")
-"""A valid query may be refused: the range is too long, or the signature is unknown."""
+"""A valid query may be refused: its range is too long, or its subjectId is unknown."""
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
     sandbox = Sandbox.generate(messages=300, days=20, end_ms=END_MS, clock=Clock(END_MS, frozen=True))
-    sandbox.gateway_options.requests_per_minute = sandbox.gateway_options.requests_per_second = None
+    sandbox.gateway_options.requests_per_minute, sandbox.gateway_options.requests_per_second = 10**6, None
     with sandbox.serve():
         yield sandbox
 
@@ -65,6 +70,30 @@ def test_the_taps_schemas_know_every_described_field(schema, described):
     fields = {*description("")["components"]["schemas"][described]["properties"]}
     assert known <= fields
     assert fields - known <= aliases
+
+
+@pytest.mark.parametrize("shape", get_args(GatewayShape))
+def test_every_field_of_a_row_is_described(served, shape):
+    schemas = description("")["components"]["schemas"]
+    rows = {
+        "EdnaMessage": served.edna_rows(),
+        "GatewayMessage": [
+            gateway.row(message, END_MS, GatewayOptions(shape=shape)) for message in served.gateway["SMS"]
+        ],
+    }
+    for name, found in rows.items():
+        fields = {field for row in found for field, value in row.items() if value is not msgspec.UNSET}
+        assert fields <= {*schemas[name]["properties"]}
+        assert {*schemas[name]["required"]} <= set.intersection(*map(set, found))
+
+
+def test_every_filter_of_edna_is_described():
+    properties = description("")["components"]["schemas"]["EdnaQuery"]["properties"]
+    assert {*properties} == {*Query.__struct_encode_fields__}
+    sort = properties["sort"]["items"]["properties"]
+    assert sort["property"]["enum"] == [*get_args(Property)]
+    (_, subscriber) = properties["subscriberFilter"]["oneOf"]
+    assert subscriber["properties"]["type"]["enum"] == [*get_args(AddressType), None]
 
 
 @pytest.mark.parametrize(
