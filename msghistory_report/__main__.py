@@ -10,7 +10,8 @@ from pathlib import Path
 from msghistory_report.errors import ReportError
 
 _DEFAULT_DAYS = 90
-_MAX_DAYS = 3_660
+_MAX_DAYS = 366
+"""With more, the page would exceed three megabytes."""
 _DSN_VARIABLE = "MSGHISTORY_DSN"
 
 
@@ -43,7 +44,7 @@ def _make(options: argparse.Namespace) -> None:
     with opened(dsn, options.schema) as warehouse:
         page = report(warehouse, days=options.days)
     if options.output == Path("-"):
-        sys.stdout.write(page)
+        sys.stdout.buffer.write(page.encode())
         sys.stdout.flush()
         return
     try:
@@ -61,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dsn",
         metavar="URL",
-        help="warehouse: postgresql://user:password@host/database or duckdb:///path/to/file. Default: the "
+        help="warehouse: postgresql://user:password@host/database or duckdb:///file, with four slashes "
+        "for an absolute path. Default: the "
         f"environment variable {_DSN_VARIABLE}, which hides a password from other users of the machine",
     )
     parser.add_argument(

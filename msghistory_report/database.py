@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import duckdb
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from msghistory_report.errors import ReportError
 
@@ -16,7 +18,8 @@ Row = dict[str, Any]
 
 _DUCKDB = "duckdb:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
-_FORMS = "postgresql://user:password@host/database or duckdb:///path/to/file"
+_FORMS = "postgresql://user:password@host/database or duckdb:///file (duckdb:////directory/file)"
+_CONNECT_TIMEOUT_SECONDS = "10"
 
 
 class Warehouse:
@@ -25,17 +28,17 @@ class Warehouse:
     def __init__(self, execute: Callable[[str], Any], schema: str) -> None:
         """Store a connection's function that runs a query and returns a DB-API cursor."""
         self._execute = execute
-        self._schema = schema
+        self.schema = schema
 
     def tables(self) -> set[str]:
         """Return the names of the tables and views in the schema."""
-        literal = self._schema.replace("'", "''")
+        literal = self.schema.replace("'", "''")
         query = f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{literal}'"  # noqa: S608
         return {row["table_name"] for row in self.rows(query)}
 
     def rows(self, query: str) -> list[Row]:
         """Run a query and return its rows. `{schema}` in the query is the schema's quoted name."""
-        quoted = '"' + self._schema.replace('"', '""') + '"'
+        quoted = '"' + self.schema.replace('"', '""') + '"'
         cursor = self._execute(query.replace("{schema}", quoted))
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -53,16 +56,26 @@ def opened(dsn: str, schema: str) -> Iterator[Warehouse]:
 
 
 def _postgresql(dsn: str, schema: str) -> Iterator[Warehouse]:
+    credentials = dsn.partition("://")[2].rpartition("@")[0]
+    if re.search("[@/?]", credentials):
+        # A part of the password would be read as the host, which error messages contain.
+        raise ReportError(
+            "Special characters in the user and the password of --dsn must be percent-encoded, "
+            "for example @ as %40"
+        )
     try:
-        connection = psycopg.connect(dsn, autocommit=True)
+        options: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_SECONDS, **conninfo_to_dict(dsn)}
+        connection = psycopg.connect(make_conninfo(**options))
     except psycopg.ProgrammingError as error:
         # Its text quotes the URL, which may contain a password.
         raise ReportError(f"--dsn is not a valid URL. It must have the form {_FORMS}") from error
     except psycopg.OperationalError as error:
-        raise ReportError(f"PostgreSQL refused the connection: {_first_line(error)}") from error
+        raise ReportError(f"No connection: {_first_line(error)}. Check --dsn and the server") from error
+    # One snapshot for all queries, even if dbt replaces tables in the meantime.
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
     with connection:
         try:
-            connection.execute("SET default_transaction_read_only TO on")
             yield Warehouse(lambda query: connection.execute(query.encode()), schema)
         except psycopg.Error as error:
             raise ReportError(
@@ -72,7 +85,7 @@ def _postgresql(dsn: str, schema: str) -> Iterator[Warehouse]:
 
 def _duckdb(path: str, schema: str) -> Iterator[Warehouse]:
     if not Path(path).is_file():
-        raise ReportError(f"The file {path} does not exist")
+        raise ReportError(f"The file {path} does not exist. An absolute path needs four slashes: duckdb:////")
     try:
         with duckdb.connect(path, read_only=True) as connection:
             yield Warehouse(connection.execute, schema)

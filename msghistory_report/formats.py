@@ -33,6 +33,11 @@ def number(value: Any) -> str:
     return f"{int(value):,}"
 
 
+def counted(value: Any, noun: str) -> str:
+    """Return a number of things, for example `1 message` or `2,000 messages`."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def percent(value: Any) -> str:
     """Return a share from 0 to 1 in per cent, with one decimal."""
     return f"{float(value):.1%}"

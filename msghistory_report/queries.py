@@ -59,22 +59,37 @@ GROUP BY day, channel
 ORDER BY day, channel
 """
 
+#: A rate of fewer outcomes is left to chance.
+MIN_MESSAGES = 20
+
 DELIVERY_RATE = f"""
-SELECT day, channel, sum(delivered) AS delivered, sum(failed) AS failed,
-       sum(delivered) * 1.0 / nullif(sum(delivered) + sum(failed), 0) AS delivery_rate
-FROM {{schema}}.daily_deliverability
-WHERE day > {_PERIOD}
-GROUP BY day, channel
-HAVING sum(delivered) + sum(failed) > 0
+WITH days AS (
+    SELECT day, channel, sum(delivered) AS delivered, sum(failed) AS failed
+    FROM {{schema}}.daily_deliverability
+    WHERE day > {_PERIOD}
+    GROUP BY day, channel
+    HAVING sum(delivered) + sum(failed) > 0
+)
+SELECT day, channel, delivered, failed, delivered * 1.0 / (delivered + failed) AS delivery_rate,
+       CASE
+           WHEN sum(delivered + failed) OVER week >= {MIN_MESSAGES}
+           THEN sum(delivered) OVER week * 1.0 / sum(delivered + failed) OVER week
+       END AS weekly_rate
+FROM days
+WINDOW week AS (
+    PARTITION BY channel ORDER BY day RANGE BETWEEN INTERVAL '6' DAY PRECEDING AND CURRENT ROW
+)
 ORDER BY day, channel
 """
 
 #: Four bins per power of ten. A delivery within 0.1 s counts as 0.1 s.
 DELIVERY_TIME = f"""
 SELECT channel, bin, power(10, bin / 4.0) AS from_seconds, power(10, (bin + 1) / 4.0) AS to_seconds,
-       count(*) AS messages, count(*) * 1.0 / sum(count(*)) OVER (PARTITION BY channel) AS share
+       count(*) AS messages, count(*) * 1.0 / sum(count(*)) OVER (PARTITION BY channel) AS share,
+       sum(CASE WHEN seconds_to_delivery <= 60 THEN 1 ELSE 0 END) AS within_minute
 FROM (
-    SELECT channel, CAST(floor(log10(greatest(seconds_to_delivery, 0.1)) * 4) AS integer) AS bin
+    SELECT channel, seconds_to_delivery,
+           CAST(floor(log10(greatest(seconds_to_delivery, 0.1)) * 4) AS integer) AS bin
     FROM {{schema}}.messages
     WHERE direction = 'outgoing' AND seconds_to_delivery IS NOT NULL AND sent_at >= {_PERIOD} + 1
 ) AS binned
@@ -106,12 +121,30 @@ GROUP BY age, from_status, to_status
 ORDER BY age, messages DESC, from_status, to_status
 """
 
+#: Senders with a colour of their own in the costs; the cheapest are added up, because there may be thousands.
+TOP_SENDERS = 7
+OTHERS = "(others)"
+_SENDER = "CASE WHEN sender = '' THEN '(unknown)' ELSE sender END"
 COST = f"""
-SELECT day, sender, sum(cost) AS cost
-FROM {{schema}}.daily_deliverability
-WHERE day > {_PERIOD} AND cost IS NOT NULL
-GROUP BY day, sender
-ORDER BY day, sender
+WITH costs AS (
+    SELECT day, sender, sum(cost) AS cost
+    FROM {{schema}}.daily_deliverability
+    WHERE day > {_PERIOD} AND cost IS NOT NULL
+    GROUP BY day, sender
+), senders AS (
+    SELECT sender, {_SENDER} AS name, row_number() OVER (ORDER BY sum(cost) DESC, sender) AS place
+    FROM costs
+    GROUP BY sender
+), labelled AS (
+    SELECT costs.day, costs.cost, least(senders.place, {TOP_SENDERS} + 1) AS place,
+           CASE WHEN senders.place > {TOP_SENDERS} THEN '{OTHERS}' ELSE senders.name END AS sender
+    FROM costs
+    INNER JOIN senders ON senders.sender = costs.sender
+)
+SELECT day, sender, place, sum(cost) AS cost, (SELECT count(*) FROM senders) AS senders
+FROM labelled
+GROUP BY day, sender, place
+ORDER BY day, place
 """
 
 CALENDAR = f"""
@@ -123,15 +156,13 @@ GROUP BY day, stream
 ORDER BY day, stream
 """
 
-#: Senders with few messages would lead the list by chance.
-MIN_MESSAGES = 20
 FAILING_SENDERS = f"""
-SELECT sender, channel, sum(sent) AS sent, sum(failed) AS failed,
+SELECT {_SENDER} AS sender, channel, sum(sent) AS sent, sum(failed) AS failed,
        sum(failed) * 1.0 / (sum(delivered) + sum(failed)) AS failure_rate
 FROM {{schema}}.daily_deliverability
 WHERE day > {_PERIOD}
-GROUP BY sender, channel
+GROUP BY {_SENDER}, channel
 HAVING sum(delivered) + sum(failed) >= {MIN_MESSAGES} AND sum(failed) > 0
-ORDER BY failure_rate DESC, sender, channel
+ORDER BY failure_rate DESC, 1, channel
 LIMIT 15
 """

@@ -19,8 +19,8 @@ def report(warehouse: Warehouse, *, days: int) -> str:
     tables = warehouse.tables()
     if missing := [name for name in queries.REQUIRED if name not in tables]:
         raise ReportError(
-            f"The schema has no table {missing[0]}. Run dbt build with the package msghistory, and name the "
-            "schema of its models with --schema"
+            f"The schema {warehouse.schema} has no table {missing[0]}. Run dbt build with the package "
+            "msghistory, and name the schema of its models with --schema"
         )
 
     def rows(query: str) -> list[Row]:
@@ -54,11 +54,18 @@ def _figures(summary: Row, single: Row) -> list[Figure]:
         Figure("Delivery rate", MISSING if rate is None else percent(rate), "of messages with an outcome"),
         Figure("Median time to delivery", MISSING if seconds is None else duration(seconds)),
         Figure("Cost", MISSING if cost is None else money(cost), "as reported by the vendor"),
-        Figure("Missing messages", number(missing), "ledger compared with warehouse", is_bad=missing > 0),
+        Figure(
+            "Missing messages",
+            number(missing),
+            "ledger compared with warehouse, all days",
+            is_bad=missing > 0,
+        ),
         Figure(
             "Recipients to stop texting",
             number(single["recipients"]),
             f"of {number(single['all_recipients'])}: their latest messages all failed",
         ),
-        Figure("Last sync", MISSING if last_sync is None else f"{last_sync:%Y-%m-%d %H:%M} UTC"),
+        Figure("Last sync", MISSING)
+        if last_sync is None
+        else Figure("Last sync", f"{last_sync:%Y-%m-%d}", f"{last_sync:%H:%M} UTC"),
     ]

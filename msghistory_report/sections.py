@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msghistory_report import charts, queries
 from msghistory_report.charts import Draw
 from msghistory_report.database import Row
-from msghistory_report.formats import Column, number, percent
+from msghistory_report.formats import Column, counted, money, number, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def _volume(rows: Sequence[Row]) -> str:
         channels[row["channel"]] += int(row["messages"])
     days = len({row["day"] for row in rows})
     parts = ", ".join(f"{channel} {number(count)}" for channel, count in channels.most_common())
-    return f"{number(channels.total())} messages on {number(days)} days: {parts}."
+    return f"{counted(channels.total(), 'message')} on {counted(days, 'day')}: {parts}."
 
 
 def _delivery_rate(rows: Sequence[Row]) -> str:
@@ -53,8 +53,7 @@ def _delivery_time(rows: Sequence[Row]) -> str:
     totals: Counter[str] = Counter()
     for row in rows:
         totals[row["channel"]] += int(row["messages"])
-        if row["to_seconds"] <= 60:  # noqa: PLR2004 - a minute
-            shares[row["channel"]] += int(row["messages"])
+        shares[row["channel"]] += int(row["within_minute"])
     parts = ", ".join(f"{channel} {percent(shares[channel] / totals[channel])}" for channel in sorted(totals))
     return f"Delivered within a minute: {parts}."
 
@@ -66,21 +65,22 @@ def _statuses(rows: Sequence[Row]) -> str:
         for row in rows
         if row["status"] in {"accepted", "sent", "unknown"} and row["age"] == queries.AGES[-1]
     )
-    return f"{number(unfinished)} messages have no outcome yet; {number(old)} of them are over 30 days old."
+    return (
+        f"Messages without an outcome yet: {number(unfinished)}, of which {number(old)} are over 30 days old."
+    )
 
 
 def _changes(rows: Sequence[Row]) -> str:
     total = sum(int(row["messages"]) for row in rows)
     return (
-        f"Later syncs saw {number(total)} status changes. A sync that reads only new messages would have "
-        "missed all of them."
+        f"Later syncs saw {counted(total, 'status change')}. A sync that reads only new messages would have "
+        "seen none of them."
     )
 
 
 def _cost(rows: Sequence[Row]) -> str:
     total = sum(float(row["cost"]) for row in rows)
-    senders = len({row["sender"] for row in rows})
-    return f"{total:,.2f} in total, {number(senders)} senders."
+    return f"{money(total)} in total, by {counted(rows[0]['senders'], 'sender')}."
 
 
 def _calendar(rows: Sequence[Row]) -> str:
@@ -88,13 +88,12 @@ def _calendar(rows: Sequence[Row]) -> str:
     loaded = sum(int(row["in_warehouse"]) for row in rows)
     if missing == 0:
         return f"Complete: the warehouse has all {number(loaded)} messages that the ledger counted."
-    return f"{number(missing)} messages are missing from the warehouse, {number(loaded)} are there."
+    return f"{counted(missing, 'message')} missing from the warehouse, which contains {number(loaded)}."
 
 
 def _failing(rows: Sequence[Row]) -> str:
     worst = rows[0]
-    name = worst["sender"] or "(unknown)"
-    return f"Highest failure rate: {name}, {worst['channel']}, {percent(worst['failure_rate'])}."
+    return f"Highest failure rate: {worst['sender']}, {worst['channel']}, {percent(worst['failure_rate'])}."
 
 
 _DAY, _CHANNEL, _SENDER = Column("day", "Day (UTC)"), Column("channel", "Channel"), Column("sender", "Sender")
@@ -107,14 +106,17 @@ SECTIONS = (
         "No outgoing messages in this period.",
     ),
     Section(
-        "delivery-rate", "Delivery rate", "Which share of the messages with an outcome was delivered?",
+        "delivery-rate", "Delivery rate",
+        "Which share of the messages with an outcome was delivered? Lines: the seven days up to each day. "
+        f"Points: single days with at least {queries.MIN_MESSAGES} outcomes.",
         queries.DELIVERY_RATE, charts.delivery_rate,
         (_DAY, _CHANNEL, Column("delivered", "Delivered", "number"), Column("failed", "Failed", "number"),
-         Column("delivery_rate", "Delivery rate", "percent")),
+         Column("delivery_rate", "Delivery rate", "percent"),
+         Column("weekly_rate", "7 days", "percent")),
         _delivery_rate, "No message has an outcome in this period.",
     ),
     Section(
-        "delivery-time", "Time to delivery", "How long do messages take?",
+        "delivery-time", "Time to delivery", "How long after sending were messages delivered?",
         queries.DELIVERY_TIME, charts.delivery_time,
         (_CHANNEL, Column("from_seconds", "From", "duration"), Column("to_seconds", "To", "duration"),
          _MESSAGES, Column("share", "Share", "percent")),

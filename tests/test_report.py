@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ if not dbt_runs.DBT.exists():
     pytest.skip("needs the environment .clients/dbt, which make creates", allow_module_level=True)
 
 from msghistory_report.__main__ import main  # noqa: E402
+from msghistory_report.formats import MISSING  # noqa: E402
+from msghistory_report.queries import MIN_MESSAGES  # noqa: E402
 from msghistory_report.sections import SECTIONS  # noqa: E402
 from msghistory_sandbox.clock import Clock  # noqa: E402
 from msghistory_sandbox.server import Sandbox  # noqa: E402
@@ -30,7 +32,9 @@ from tests.support import ROOT, config, iso  # noqa: E402
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NO_CHROMIUM = "needs Chromium on the PATH (Debian: apt-get install chromium)"
 PHONE = {"width": 390, "height": 844}
-HOSTILE = "</title></svg></script><img src='http://example.com/x' onerror='document.title=1'>"
+HOSTILE = (
+    "\x01\N{GRINNING FACE}]]></title></svg></script><img src='http://x.example' onerror='document.title=1'>"
+)
 TEXT_CONTRAST, GRAPHICS_CONTRAST = 4.5, 3.0
 """Minimum ratios of the Web Content Accessibility Guidelines, level AA."""
 
@@ -52,10 +56,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> DuckDBModels:
     return models
 
 
-def make_from(models: DuckDBModels, output: Path) -> Path:
-    assert (
-        main(["--dsn", f"duckdb:///{models.file}", "--schema", models.schema, "--output", str(output)]) == 0
-    )
+def make_from(models: DuckDBModels, output: Path, *options: str) -> Path:
+    dsn = f"duckdb:///{models.file}"
+    assert main(["--dsn", dsn, "--schema", models.schema, "--output", str(output), *options]) == 0
     return output
 
 
@@ -165,9 +168,21 @@ def test_delivery_rates_count_messages_with_an_outcome(page, models):
         """,
     )
     assert page.table("delivery-rate") == [
-        [day, channel, str(delivered), str(failed), f"{delivered / (delivered + failed):.1%}"]
-        for day, channel, delivered, failed in expected
+        [day, channel, str(delivered), str(failed), f"{delivered / (delivered + failed):.1%}", of_week]
+        for (day, channel, delivered, failed), of_week in zip(expected, weekly_rates(expected), strict=True)
     ]
+
+
+def weekly_rates(days: list[list[Any]]) -> list[str]:
+    """Return the rates of the channel's last seven days, from rows of day, channel, delivered and failed."""
+    rates = []
+    for day, channel, _, _ in days:
+        first = (date.fromisoformat(day) - timedelta(days=6)).isoformat()
+        week = [row for row in days if row[1] == channel and first <= row[0] <= day]
+        delivered, failed = sum(row[2] for row in week), sum(row[3] for row in week)
+        enough = delivered + failed >= MIN_MESSAGES
+        rates.append(f"{delivered / (delivered + failed):.1%}" if enough else MISSING)
+    return rates
 
 
 def test_times_to_delivery_add_up_to_the_deliveries(page, models):
@@ -182,6 +197,12 @@ def test_times_to_delivery_add_up_to_the_deliveries(page, models):
     for channel, _, _, messages, _ in page.table("delivery-time"):
         found[channel] += int(messages.replace(",", ""))
     assert found == expected
+    ((share,),) = sql(
+        models,
+        "SELECT avg((seconds_to_delivery <= 60)::int) FROM marts.messages "
+        "WHERE direction = 'outgoing' AND channel = 'SMS' AND seconds_to_delivery IS NOT NULL",
+    )
+    assert f"SMS {share:.1%}" in page.page.inner_text("#delivery-time .summary")
 
 
 def test_statuses_add_up_to_the_outgoing_messages(page, models):
@@ -216,9 +237,29 @@ def test_costs_and_key_figures_agree_with_sql(page, models):
     expected = sql(
         models,
         "SELECT CAST(CAST(sent_at AS date) AS text), sender, sum(cost) FROM marts.messages "
-        "WHERE direction = 'outgoing' AND cost IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
+        "WHERE direction = 'outgoing' AND cost IS NOT NULL GROUP BY 1, 2",
     )
-    assert page.table("cost") == [[day, sender, f"{float(cost):,.2f}"] for day, sender, cost in expected]
+    assert sorted(page.table("cost")) == sorted(
+        [day, sender or "(unknown)", f"{float(cost):,.2f}"] for day, sender, cost in expected
+    )
+
+
+def test_senders_that_fail_most_agree_with_sql(page, models):
+    expected = sql(
+        models,
+        f"""
+        SELECT sender, channel, count(*), sum((outcome = 'failed')::int),
+               sum((outcome = 'failed')::int) / sum((outcome <> 'open')::int) AS rate
+        FROM marts.messages WHERE direction = 'outgoing'
+        GROUP BY 1, 2
+        HAVING sum((outcome <> 'open')::int) >= {MIN_MESSAGES} AND sum((outcome = 'failed')::int) > 0
+        """,
+    )
+    expected.sort(key=lambda row: (-row[-1], row[0] or "(unknown)", row[1]))
+    assert page.table("failing-senders") == [
+        [sender or "(unknown)", channel, f"{sent:,}", f"{failed:,}", f"{rate:.1%}"]
+        for sender, channel, sent, failed, rate in expected[:15]
+    ]
 
 
 def test_missing_messages_are_shown(models, opened, tmp_path):
@@ -237,9 +278,26 @@ def test_names_from_the_warehouse_cannot_inject_markup(models, opened, tmp_path)
     hostile.rows(f"UPDATE marts.daily_deliverability SET sender = '{name}' WHERE sender = 'ACME'")
     tab = opened(make_from(hostile, tmp_path / "report.html"))
     assert HOSTILE in {row[1] for row in tab.table("cost")}
+    assert "<img" in tab.page.text_content("#cost svg")
     assert tab.page.locator("img").count() == 0
     assert len(tab.requests) == 1
     assert tab.page.title().startswith("Message delivery")
+
+
+def test_a_year_with_many_senders_fits_into_three_megabytes(models, tmp_path):
+    large = copied(models, tmp_path)
+    for mart, sender in (
+        ("daily_deliverability", ", concat(sender, i) AS sender"),
+        ("daily_completeness", ""),
+    ):
+        large.rows(
+            f"INSERT INTO marts.{mart} BY NAME "
+            f"SELECT {mart}.* REPLACE (CAST(day - i * 40 AS date) AS day{sender}) "
+            f"FROM marts.{mart}, (SELECT CAST(range AS integer) AS i FROM range(1, 11)) AS copies"
+        )
+    page = make_from(large, tmp_path / "report.html", "--days", "366").read_text()
+    assert "(others)" in page
+    assert len(page) < 3_000_000
 
 
 def copied(models: DuckDBModels, directory: Path) -> DuckDBModels:
@@ -307,6 +365,8 @@ def test_it_prints_in_light_colours_without_closed_tables(opened, page_file):
         (("--dsn", "mysql://host/database"), "--dsn must have the form postgresql://"),
         (("--dsn", "postgresql://u:canary@127.0.0.1:1/x"), "Connection refused"),
         (("--dsn", "postgresql://u:canary%zz@host/x"), "--dsn is not a valid URL"),
+        (("--dsn", "postgresql://u:p@canary@127.0.0.1:1/x"), "must be percent-encoded"),
+        (("--dsn", "postgresql://canary:pass/word@127.0.0.1:1/x"), "must be percent-encoded"),
         (("--dsn", "duckdb:////no/such/file"), "The file /no/such/file does not exist"),
         (("--dsn", "duckdb:///{file}", "--schema", "other"), "Run dbt build"),
         (
@@ -324,6 +384,18 @@ def test_errors_are_one_line_with_advice(models, arguments, advice, monkeypatch,
     assert "canary" not in error
 
 
+def test_a_missing_package_names_the_extra():
+    program = "import sys; sys.modules['altair'] = None; from msghistory_report.__main__ import main; main()"
+    finished = subprocess.run(
+        [sys.executable, "-c", program, "--dsn", "duckdb:///x"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.stderr.endswith("pip install 'tap-msghistory[report]'\n")
+
+
 def test_a_wrong_command_line_exits_with_2():
     with pytest.raises(SystemExit) as ended:
         main(["--days", "0"])
@@ -339,6 +411,23 @@ def test_an_empty_warehouse_gives_a_page_without_charts(models, tmp_path):
     assert "<svg" not in text
     for section in SECTIONS:
         assert section.empty in text
+
+
+def test_a_single_message_without_a_cost_gives_a_page(models, tmp_path):
+    single = copied(models, tmp_path)
+    single.rows(
+        "DELETE FROM marts.messages WHERE message_key <> "
+        "(SELECT min(message_key) FROM marts.messages WHERE outcome = 'delivered')"
+    )
+    single.rows("DELETE FROM marts.daily_deliverability")
+    single.rows(
+        "INSERT INTO marts.daily_deliverability BY NAME "
+        "SELECT CAST(sent_at AS date) AS day, channel, sender, 1 AS sent, 1 AS delivered, "
+        "0 AS failed, 0 AS open FROM marts.messages"
+    )
+    text = make_from(single, tmp_path / "report.html").read_text()
+    assert "1 message on 1 day: " in text
+    assert "The vendor reported no cost in this period." in text
 
 
 def test_the_page_goes_to_stdout(models):
