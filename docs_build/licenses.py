@@ -32,7 +32,7 @@ def shipped() -> list[str]:
     """Return the names of the locked dependencies, without the groups for development, that are installed."""
     export = ("export", "--frozen", "--no-default-groups", "--all-extras", "--no-emit-project", "--no-hashes")
     locked = subprocess.run([_BIN / "uv", "--quiet", *export], check=True, capture_output=True, text=True)  # noqa: S603
-    names = set(re.findall(r"^([a-z0-9-]+)==", locked.stdout, re.MULTILINE))
+    names = set(re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==", locked.stdout, re.MULTILINE))
     installed = {_normalized(package.name) for package in distributions()}
     return sorted(names & installed)
 
