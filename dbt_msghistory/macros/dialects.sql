@@ -101,6 +101,34 @@
 {%- endmacro -%}
 
 
+{#- A column of a loaded table as text. Objects become JSON. `type` is the column's type in the database. -#}
+{%- macro as_text(column, type) -%}
+    {{ return(adapter.dispatch('as_text', 'msghistory')(column, type | lower)) }}
+{%- endmacro -%}
+
+{%- macro default__as_text(column, type) -%}
+    cast({{ column }} as {{ dbt.type_string() }})
+{%- endmacro -%}
+
+{%- macro duckdb__as_text(column, type) -%}
+    {{ 'cast(to_json(' ~ column ~ ') as varchar)' if type.startswith('struct') else 'cast(' ~ column ~ ' as varchar)' }}
+{%- endmacro -%}
+
+{%- macro snowflake__as_text(column, type) -%}
+    {{ 'to_json(' ~ column ~ ')' if type in ('variant', 'object') else 'cast(' ~ column ~ ' as varchar)' }}
+{%- endmacro -%}
+
+{%- macro bigquery__as_text(column, type) -%}
+    {{ 'to_json_string(' ~ column ~ ')' if type.startswith(('json', 'struct', 'record')) else 'cast(' ~ column ~ ' as string)' }}
+{%- endmacro -%}
+
+
+{#- A text literal. -#}
+{%- macro text_literal(text) -%}
+    '{{ dbt.escape_single_quotes(text | replace("\\", "\\\\") if target.type in ("bigquery", "snowflake") else text) }}'
+{%- endmacro -%}
+
+
 {#- A column of a loaded table as a UTC time without an offset. `type` is the column's type in the database. -#}
 {%- macro utc_time(column, type) -%}
     {{ return(adapter.dispatch('utc_time', 'msghistory')(column, type | lower)) }}

@@ -1,27 +1,23 @@
 {#-
-    The ranges of send time that were read after `model` was last built, as a list of [stream, account, from, to].
+    The ranges of send time that were read since `model` was last built, as a list of [stream, account, from, to].
 
     The ledger lists them. Overlapping and adjacent windows of a stream are merged. They are literals in the model's
     query, so that a database can skip the partitions of other days. Bounds are 2 ms wider than the windows, because
     vendors differ in whether the bounds of a request are inclusive.
 -#}
 {%- macro unprocessed_ranges(model) -%}
+    {%- set lookback_ms = (3600000 * var('msghistory_ledger_lookback_hours')) | int -%}
     {%- set windows -%}
-        with processed as (
-            select stream, account, max(ledger_read_at) as read_at from {{ model }} group by stream, account
-        )
-
         select
             windows.stream,
             windows.account,
             {{ msghistory.plus_milliseconds('windows.window_from', -2) }} as from_time,
             {{ msghistory.plus_milliseconds('windows.window_to', 2) }} as to_time
-        from {{ ref('int_msghistory__windows') }} as windows
-        left join processed on processed.stream = windows.stream and processed.account = windows.account
+        from {{ ref('int_msghistory__seen_windows') }} as windows
+        cross join (select max(built_at) as built_at from {{ model }}) as last_build
         where not windows.is_refused and (
-            processed.read_at is null
-            or windows.read_at > {{ msghistory.plus_milliseconds(
-                'processed.read_at', -3600000 * var('msghistory_ledger_lookback_hours')) }}
+            last_build.built_at is null
+            or windows.seen_at > {{ msghistory.plus_milliseconds('last_build.built_at', -lookback_ms) }}
         )
         order by windows.stream, windows.account, windows.window_from
     {%- endset -%}

@@ -31,13 +31,15 @@
     {%- if loaded %}
     from {{ loaded }}
     {%- else %}
-    where 1 = 0
+    limit 0
     {%- endif -%}
 {%- endmacro -%}
 
 {%- macro cast_column(column, type, loaded_type) -%}
     {%- if type == 'time' -%}
         {{ msghistory.utc_time(column, loaded_type) }}
+    {%- elif type == 'text' -%}
+        {{ msghistory.as_text(column, loaded_type) }}
     {%- else -%}
         cast({{ column }} as {{ msghistory.database_type(type) }})
     {%- endif -%}

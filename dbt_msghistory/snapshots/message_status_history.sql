@@ -4,10 +4,9 @@
     unique_key='message_key',
     strategy='check',
     check_cols=['status'],
-    updated_at='ledger_read_at',
 ) }}
 
-{#- Each status that a sync has seen, and since when: the time up to which the ledger had been written. -#}
+{#- Each status that a build has seen. ledger_read_at is the time of the last window that had been read then. -#}
 select message_key, vendor, account, channel, status, vendor_status, sent_at, ledger_read_at
 from {{ ref('messages') }}
 where direction = 'outgoing' and ledger_read_at is not null

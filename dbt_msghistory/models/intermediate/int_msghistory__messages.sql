@@ -75,8 +75,8 @@ select
     coalesce(channel, 'UNKNOWN') as channel,
     coalesce(sender, '') as sender,
     case
-        when address is not null
-        then {{ msghistory.sha256("'" ~ var('msghistory_hash_salt') | replace("'", "''") ~ "' || address") }}
+        when address <> ''
+        then {{ msghistory.sha256(msghistory.text_literal(var('msghistory_hash_salt')) ~ " || address") }}
     end as address_hash,
     status,
     vendor_status,

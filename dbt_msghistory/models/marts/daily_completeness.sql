@@ -3,7 +3,9 @@
 
     Within a sequence of adjacent windows of a run, the cumulative count of the ledger is compared with the number
     of messages in the warehouse up to the same time. A message sent exactly at a bound may be counted in either of
-    two windows, so a loss may be reported for a later window. A window of several days is assigned to its first day.
+    two windows, so a loss may be reported for a later window. Messages that appeared after a window was read would
+    hide later losses, so each window is also compared alone, with bounds that are 2 ms wider. A window of several
+    days is assigned to its first day.
 -#}
 with recent as (
     select *
@@ -37,9 +39,9 @@ with recent as (
     select stream, account, window_to as at_time from sequences
     union distinct
     -- The range of a request starts one millisecond before its window.
-    select stream, account, {{ msghistory.plus_milliseconds('window_from', -2) }} as at_time
-    from sequences
-    where is_first = 1
+    select stream, account, {{ msghistory.plus_milliseconds('window_from', -2) }} as at_time from sequences
+    union distinct
+    select stream, account, {{ msghistory.plus_milliseconds('window_to', 2) }} as at_time from sequences
 ), bounds_and_messages as (
     select stream, account, at_time, 1 as is_bound from bounds
     union all
@@ -63,22 +65,27 @@ with recent as (
             partition by sequences.stream, sequences.account, sequences.run_id, sequences.sequence
             order by sequences.window_from rows between unbounded preceding and current row
         )
-        + max(up_to_start.sent) over (
+        + max(case when sequences.is_first = 1 then before_start.sent end) over (
             partition by sequences.stream, sequences.account, sequences.run_id, sequences.sequence
         )
-        - up_to_end.sent as difference
+        - up_to_end.sent as difference,
+        sequences.messages - (after_end.sent - before_start.sent) as own_difference
     from sequences
     inner join counted as up_to_end
         on up_to_end.is_bound = 1
         and up_to_end.stream = sequences.stream
         and up_to_end.account = sequences.account
         and up_to_end.at_time = sequences.window_to
-    left join counted as up_to_start
-        on sequences.is_first = 1
-        and up_to_start.is_bound = 1
-        and up_to_start.stream = sequences.stream
-        and up_to_start.account = sequences.account
-        and up_to_start.at_time = {{ msghistory.plus_milliseconds('sequences.window_from', -2) }}
+    inner join counted as before_start
+        on before_start.is_bound = 1
+        and before_start.stream = sequences.stream
+        and before_start.account = sequences.account
+        and before_start.at_time = {{ msghistory.plus_milliseconds('sequences.window_from', -2) }}
+    inner join counted as after_end
+        on after_end.is_bound = 1
+        and after_end.stream = sequences.stream
+        and after_end.account = sequences.account
+        and after_end.at_time = {{ msghistory.plus_milliseconds('sequences.window_to', 2) }}
 ), totals as (
     select
         compared.*,
@@ -90,9 +97,9 @@ with recent as (
 ), missing as (
     select
         totals.*,
-        total_missing - coalesce(lag(total_missing) over (
+        greatest(own_difference, total_missing - coalesce(lag(total_missing) over (
             partition by stream, account, run_id, sequence order by window_from
-        ), 0) as missing
+        ), 0)) as missing
     from totals
 ), runs as (
     select stream, account, run_id, cast(window_from as date) as day, sum(missing) as missing

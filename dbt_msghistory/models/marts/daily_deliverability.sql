@@ -20,6 +20,12 @@ with sent as (
     from sent
     cross join (select max(built_at) as built_at from {{ this }}) as last_build
     where last_build.built_at is null or sent.built_at > last_build.built_at
+    union distinct
+    -- A message has left the day, because its send time changed.
+    select built.day
+    from (select day, sum(sent) as sent from {{ this }} group by day) as built
+    inner join (select day, count(*) as sent from sent group by day) as counted on counted.day = built.day
+    where built.sent <> counted.sent
 )
 {% endif %}
 

@@ -15,7 +15,7 @@
 
 with positions as (
     select stream, account, max(read_at) as ledger_read_at
-    from {{ ref('int_msghistory__windows') }}
+    from {{ ref('int_msghistory__seen_windows') }}
     where not is_refused
     group by stream, account
 ), all_messages as (
@@ -32,8 +32,8 @@ from all_messages
 where ledger_read_at is null
 {%- for stream, account, start, end in msghistory.unprocessed_ranges(this) %}
     or (
-        stream = '{{ stream }}'
-        and account = '{{ account | replace("'", "''") }}'
+        stream = {{ msghistory.text_literal(stream) }}
+        and account = {{ msghistory.text_literal(account) }}
         and sent_at between {{ msghistory.time_literal(start) }} and {{ msghistory.time_literal(end) }}
     )
 {%- endfor %}

@@ -16,7 +16,7 @@ select
     from_status,
     status as to_status,
     sent_at,
-    dbt_valid_from as seen_at,
-    {{ msghistory.seconds_between('sent_at', 'dbt_valid_from') }} as seconds_after_send
+    ledger_read_at as seen_at,
+    {{ msghistory.seconds_between('sent_at', 'ledger_read_at') }} as seconds_after_send
 from versions
 where from_status <> status

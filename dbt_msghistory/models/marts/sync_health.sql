@@ -9,7 +9,8 @@ with windows as (
             rows between unbounded preceding and 1 preceding
         ) as read_before
     from windows
-    where reason <> 'reread'
+    -- Revisits read only what was read before. A reread may fill a gap.
+    where reason <> 'revisit' and not is_refused
 ), gaps as (
     select stream, account, cast(read_at as date) as day, count(*) as gaps
     from ordered
@@ -33,6 +34,7 @@ with windows as (
         count(case when not is_refused and not confirmed then 1 end) as unconfirmed_windows,
         count(case when is_refused then 1 end) as refused_windows,
         max(case when reason <> 'reread' then window_to end) as day_read_to,
+        max(case when reason <> 'reread' then read_at end) as day_synced_at,
         max(read_at) as last_read_at
     from windows
     group by cast(read_at as date), vendor, account, stream
@@ -64,6 +66,6 @@ select
     coalesce(gaps.gaps, 0) as gaps,
     reached.read_to,
     reached.last_read_at,
-    {{ msghistory.seconds_between('reached.read_to', 'reached.last_read_at') }} as lag_seconds
+    {{ msghistory.seconds_between('reached.read_to', 'reached.day_synced_at') }} as lag_seconds
 from reached
 left join gaps on gaps.stream = reached.stream and gaps.account = reached.account and gaps.day = reached.day
