@@ -4,8 +4,8 @@
     Within a sequence of adjacent windows of a run, the cumulative count of the ledger is compared with the number
     of messages in the warehouse up to the same time. A message sent exactly at a bound may be counted in either of
     two windows, so a loss may be reported for a later window. Messages that appeared after a window was read would
-    hide later losses, so each window is also compared alone, with bounds that are 2 ms wider. A window of several
-    days is assigned to its first day.
+    hide later losses, so each window is also compared alone, with bounds that are five minutes wider, because a vendor
+    may select by a time near the send time. A window of several days is assigned to its first day.
 -#}
 with recent as (
     select *
@@ -39,9 +39,13 @@ with recent as (
     select stream, account, window_to as at_time from sequences
     union distinct
     -- The range of a request starts one millisecond before its window.
-    select stream, account, {{ msghistory.plus_milliseconds('window_from', -2) }} as at_time from sequences
+    select stream, account, {{ msghistory.plus_milliseconds('window_from', -2) }} as at_time
+    from sequences
+    where is_first = 1
     union distinct
-    select stream, account, {{ msghistory.plus_milliseconds('window_to', 2) }} as at_time from sequences
+    select stream, account, {{ msghistory.plus_milliseconds('window_from', -300000) }} as at_time from sequences
+    union distinct
+    select stream, account, {{ msghistory.plus_milliseconds('window_to', 300000) }} as at_time from sequences
 ), bounds_and_messages as (
     select stream, account, at_time, 1 as is_bound from bounds
     union all
@@ -65,7 +69,7 @@ with recent as (
             partition by sequences.stream, sequences.account, sequences.run_id, sequences.sequence
             order by sequences.window_from rows between unbounded preceding and current row
         )
-        + max(case when sequences.is_first = 1 then before_start.sent end) over (
+        + max(up_to_start.sent) over (
             partition by sequences.stream, sequences.account, sequences.run_id, sequences.sequence
         )
         - up_to_end.sent as difference,
@@ -76,16 +80,22 @@ with recent as (
         and up_to_end.stream = sequences.stream
         and up_to_end.account = sequences.account
         and up_to_end.at_time = sequences.window_to
+    left join counted as up_to_start
+        on sequences.is_first = 1
+        and up_to_start.is_bound = 1
+        and up_to_start.stream = sequences.stream
+        and up_to_start.account = sequences.account
+        and up_to_start.at_time = {{ msghistory.plus_milliseconds('sequences.window_from', -2) }}
     inner join counted as before_start
         on before_start.is_bound = 1
         and before_start.stream = sequences.stream
         and before_start.account = sequences.account
-        and before_start.at_time = {{ msghistory.plus_milliseconds('sequences.window_from', -2) }}
+        and before_start.at_time = {{ msghistory.plus_milliseconds('sequences.window_from', -300000) }}
     inner join counted as after_end
         on after_end.is_bound = 1
         and after_end.stream = sequences.stream
         and after_end.account = sequences.account
-        and after_end.at_time = {{ msghistory.plus_milliseconds('sequences.window_to', 2) }}
+        and after_end.at_time = {{ msghistory.plus_milliseconds('sequences.window_to', 300000) }}
 ), totals as (
     select
         compared.*,
