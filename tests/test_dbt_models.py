@@ -314,9 +314,11 @@ def test_both_databases_give_the_same_report(builds):
     ):
         with opened(dsn, schema) as marts:
             page = report(marts, days=90)
-        pages.append(re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "", page))
+        assert page.count("<svg") == 8
+        # Without times, and without drawings, whose coordinates may differ by rounding.
+        varying = r"<svg.*?</svg>|Last sync</dt>.*?</dd>|Made \S+ \S+"
+        pages.append(re.sub(varying, "", page, flags=re.DOTALL))
     assert pages[0] == pages[1]
-    assert pages[0].count("<svg") == 8
 
 
 def test_lost_rows_fail_the_tests_of_the_package(builds):
