@@ -11,27 +11,37 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-#: Parts of the names of licenses that allow use in proprietary software. The extra report includes psycopg,
-#: which has the LGPL and is not modified.
+#: Licenses that allow use in proprietary software, as the packages write them. psycopg, in the extra report, has
+#: the LGPL and is not modified.
 ALLOWED = (
-    "Apache",
-    "BSD",
-    "GNU Lesser",
-    "LGPL",
+    "Apache Software License",
+    "Apache-2.0",
+    "Apache-2.0 OR BSD-2-Clause",
+    "BSD License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "LGPL-3.0-only",
     "MIT",
-    "MPL",
-    "Mozilla",
-    "PSF",
-    "Python Software Foundation",
+    "MIT AND PSF-2.0",
+    "MIT License",
+    "MIT OR AFL-2.1",
+    "MPL-2.0 AND (Apache-2.0 OR MIT)",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+    "PSF-2.0",
+    "Python Software Foundation License",
 )
 
 _BIN = Path(sys.executable).parent
+#: Exports the locked dependencies with all extras, without the groups for development.
+EXPORT = (
+    *(str(_BIN / "uv"), "export", "--quiet", "--frozen"),
+    *("--no-default-groups", "--all-extras", "--no-emit-project"),
+)
 
 
 def shipped() -> list[str]:
     """Return the names of the locked dependencies, without the groups for development, that are installed."""
-    export = ("export", "--frozen", "--no-default-groups", "--all-extras", "--no-emit-project", "--no-hashes")
-    locked = subprocess.run([_BIN / "uv", "--quiet", *export], check=True, capture_output=True, text=True)  # noqa: S603
+    locked = subprocess.run([*EXPORT, "--no-hashes"], check=True, capture_output=True, text=True)  # noqa: S603
     names = set(re.findall(r"^([a-z0-9-]+)(?:\[.*?\])?==", locked.stdout, re.MULTILINE))
     installed = {_normalized(package.name) for package in distributions()}
     return sorted(names & installed)
@@ -39,7 +49,7 @@ def shipped() -> list[str]:
 
 def report(*options: str) -> subprocess.CompletedProcess[str]:
     """Run pip-licenses on the shipped packages."""
-    allowed = ("--partial-match", "--allow-only", ";".join(ALLOWED))
+    allowed = ("--allow-only", ";".join(ALLOWED))
     return subprocess.run(  # noqa: S603 - a program of this environment
         [_BIN / "pip-licenses", "--from=mixed", "--format=csv", *allowed, *options, "--packages", *shipped()],
         check=False,

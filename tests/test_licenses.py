@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
 pytest.importorskip("pyspark", reason="needs all extras")
@@ -17,3 +20,9 @@ def test_every_shipped_dependency_has_an_allowed_license():
 
 def test_another_license_is_refused():
     assert licenses.report("--allow-only", "Zlib").returncode == 1
+
+
+def test_the_bill_of_materials_lists_every_shipped_dependency():
+    exported = subprocess.run([*licenses.EXPORT, "--format=cyclonedx1.5"], check=True, capture_output=True)
+    components = {component["name"] for component in json.loads(exported.stdout)["components"]}
+    assert {*licenses.shipped()} <= components

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -84,6 +85,14 @@ def test_the_metadata_and_the_contents_are_those_of_a_good_package(distributions
         ("check-wheel-contents", "--toplevel", ",".join(PACKAGES), *distributions.glob("*.whl")),
     ):
         subprocess.run([UV.with_name(checker), *arguments], check=True, capture_output=True)
+
+
+def test_the_readme_on_pypi_has_only_absolute_links(distributions):
+    (wheel,) = distributions.glob("*.whl")
+    metadata = zipfile.ZipFile(wheel).read(f"tap_msghistory-{VERSION}.dist-info/METADATA").decode()
+    links = re.findall(r"\]\(([^)]+)\)", metadata)
+    assert len(links) > 30
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 def test_the_wheel_contains_only_the_tap_its_report_and_its_sandbox(distributions):

@@ -11,7 +11,6 @@ from docs_build import release
 from tap_msghistory.config.settings import SETTINGS
 from tests.support import ROOT
 
-URLS = {"Homepage": "https://host/tap-msghistory"}
 CHANGELOG = """# Changelog
 
 ## [1.1.0] - 2027-01-31
@@ -22,39 +21,41 @@ CHANGELOG = """# Changelog
 
 ## [1.0.0] - 2026-12-01
 
-The first release.
+The first release. [Guarantees](docs/guarantees.md)
 """
 
 
 def test_a_complete_release_has_no_errors():
-    assert release.errors("v1.1.0", {"version": "1.1.0", "urls": URLS}, CHANGELOG) == []
+    assert release.errors("v1.1.0", {"version": "1.1.0"}, CHANGELOG, {"README.md": "pipx install"}) == []
 
 
 @pytest.mark.parametrize(
-    ("tag", "version", "urls", "error"),
+    ("tag", "version", "readme", "error"),
     [
-        ("v1.1.1", "1.1.0", URLS, "The tag is v1.1.1, but pyproject.toml has version 1.1.0"),
-        ("v1.1.0", "1.1.0", {"Homepage": "https://git.example.com/x"}, "has placeholders: Homepage"),
-        ("v1.2.0", "1.2.0", URLS, "CHANGELOG.md has no section '## [1.2.0] - YYYY-MM-DD'"),
+        ("v1.1.1", "1.1.0", "", "The tag is v1.1.1, but pyproject.toml has version 1.1.0"),
+        ("v1.1.0", "1.1.0", "https://git.example.com/x", "README.md contains 'git.example.com'"),
+        ("v1.1.0", "1.1.0", "It is not on PyPI.", "README.md contains 'not on PyPI'"),
+        ("v1.2.0", "1.2.0", "", "CHANGELOG.md has no section '## [1.2.0] - YYYY-MM-DD'"),
     ],
 )
-def test_an_incomplete_release_is_refused(tag, version, urls, error):
-    (found,) = release.errors(tag, {"version": version, "urls": urls}, CHANGELOG)
-    assert error in found
+def test_an_incomplete_release_is_refused(tag, version, readme, error):
+    assert release.errors(tag, {"version": version}, CHANGELOG, {"README.md": readme}) == [error]
 
 
 def test_an_undated_section_is_refused():
     undated = CHANGELOG.replace("2027-01-31", "Unreleased")
-    assert len(release.errors("v1.1.0", {"version": "1.1.0", "urls": URLS}, undated)) == 1
+    assert len(release.errors("v1.1.0", {"version": "1.1.0"}, undated, {})) == 1
 
 
 def test_notes_are_the_section_of_the_version():
-    assert release.notes("1.1.0", CHANGELOG) == "### Added\n\n- Something.\n"
-    assert release.notes("1.0.0", CHANGELOG) == "The first release.\n"
+    assert release.notes("1.1.0", CHANGELOG, "https://host/x") == "### Added\n\n- Something.\n"
+    assert release.notes("1.0.0", CHANGELOG, "https://host/x") == (
+        "The first release. [Guarantees](https://host/x/blob/v1.0.0/docs/guarantees.md)\n"
+    )
 
 
 def test_the_changelog_has_notes_for_the_current_version():
-    assert release.notes(version("tap-msghistory"), (ROOT / "CHANGELOG.md").read_text())
+    assert release.notes(version("tap-msghistory"), (ROOT / "CHANGELOG.md").read_text(), "https://host/x")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,8 @@ def test_the_changelog_has_notes_for_the_current_version():
         ("docker/airbyte/Dockerfile", "ARG VERSION={version}\n"),
         ("docs/airbyte.md", "source-msghistory:{version}"),
         ("docs/examples/cronjob.yaml", "msghistory:{version}\n"),
+        ("docs/examples/cronjob.yaml", "tap-msghistory=={version} "),
+        ("docs/getting-started.md", "tap_msghistory-{version}-py3"),
         ("docs/upgrading.md", "tap-msghistory=={version}"),
         ("dbt_msghistory/README.md", "revision: v{version}\n"),
         ("dbt_msghistory/dbt_project.yml", "version: {version}\n"),
@@ -77,5 +80,5 @@ def test_the_kubernetes_manifest_uses_settings_that_exist():
         "jobTemplate"
     ]["spec"]["template"]["spec"]["containers"]
     names = {variable["name"].removeprefix("TAP_MSGHISTORY_").lower() for variable in container["env"]}
-    assert names <= {*SETTINGS["properties"], "loglevel"}
+    assert names <= {*SETTINGS["properties"], "loglevel", "meltano_database_uri"}
     assert container["command"] == ["meltano", "run", "tap-msghistory", "target-postgres"]
