@@ -11,8 +11,8 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-#: Licenses that allow use in proprietary software, as the packages write them. psycopg, in the extra report, has
-#: the LGPL and is not modified.
+#: Licenses that allow use in proprietary software, as the packages write them.
+#: psycopg, in the extra report, has the LGPL and is not modified.
 ALLOWED = (
     "Apache Software License",
     "Apache-2.0",
