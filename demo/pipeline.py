@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory
 from psycopg.conninfo import conninfo_to_dict
 
 from demo.postgres import Warehouse
-from demo.processes import Command, CommandError, run
+from demo.processes import Command, CommandError, capture, run
 from msghistory_sandbox.server import HOST, Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -51,18 +50,10 @@ class Pipeline:
         Raises CommandError if they could not be compared.
         """
         command: Command = [MELTANO, "--log-level=warning", "invoke", "tap-msghistory", "--reconcile", "-"]
-        finished = subprocess.run(
-            command,
-            cwd=self.directory,
-            env=self.env,
-            input=counts,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        finished = capture(command, counts, cwd=self.directory, env=self.env)
         if finished.returncode not in {0, DIFFERENCES}:
             raise CommandError(f"--reconcile failed ({finished.returncode}):\n{finished.stderr}")
-        return str(finished.stdout).strip()
+        return finished.stdout.strip()
 
     def meltano(self, *arguments: str, **variables: str) -> None:
         """Run a command of Meltano. Raises CommandError if it fails."""

@@ -76,6 +76,14 @@ def run(command: Command, *, log: Path, env: Mapping[str, str] | None = None, **
         raise CommandError(f"{Path(command[0]).name} failed ({code}):\n{tail(log)}")
 
 
+def capture(command: Command, text: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program with `text` on its stdin, and return its output, whatever its exit code is."""
+    pipe = subprocess.PIPE
+    with running(command, stdin=pipe, stdout=pipe, stderr=pipe, **options) as process:
+        stdout, stderr = process.communicate(text.encode())
+    return subprocess.CompletedProcess([*command], process.returncode, stdout.decode(), stderr.decode())
+
+
 def tail(log: Path) -> str:
     """Return the last lines of a log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
