@@ -49,7 +49,7 @@ class Part:
 
     @property
     def summary(self) -> str:
-        """The main result, or why there is none."""
+        """The main result, or the reason for a missing one."""
         return self.section.summary(self.rows) if self.rows else self.section.empty
 
     @property

@@ -20,10 +20,8 @@ with positions as (
     group by stream, account
 ), all_messages as (
     select messages.*, positions.ledger_read_at
-    from {{ ref('int_msghistory__messages') }} as messages
+    from (select * from {{ ref('int_msghistory__messages') }} where {{ msghistory.is_counted() }}) as messages
     left join positions on positions.stream = messages.stream and positions.account = messages.account
-    where messages.vendor = 'edna'
-        or messages.stream {{ '=' if var('msghistory_use_export') else '<>' }} 'partner_gateway_history_export'
 )
 
 select all_messages.*, {{ msghistory.time_literal(run_started_at) }} as built_at
