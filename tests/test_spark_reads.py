@@ -21,7 +21,8 @@ import pyarrow as pa
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
 from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Reason, Window
-from tap_msghistory.spark.partitions import HistoryPartition, divide, survey
+from tap_msghistory.reading.parts import divide, survey
+from tap_msghistory.spark.partitions import HistoryPartition
 from tap_msghistory.spark.source import (
     MessageHistoryDataSource,
     MessageHistoryReader,

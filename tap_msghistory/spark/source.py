@@ -24,11 +24,11 @@ from tap_msghistory.planning import bookmarks, rereads
 from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.plan import plan
 from tap_msghistory.planning.windows import Window
+from tap_msghistory.reading.parts import max_readers
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.spark import partitions
 from tap_msghistory.spark.columns import Columns
 from tap_msghistory.spark.options import NamedAccount, ReadOptions
-from tap_msghistory.spark.partitions import HistoryPartition
+from tap_msghistory.spark.partitions import HistoryPartition, partition
 from tap_msghistory.timestamps import now
 
 if TYPE_CHECKING:
@@ -170,9 +170,9 @@ class _Reader:
             with _redacted_errors(account):
                 source, key = self._driver_source(account)
                 windows = windows_of(source, key)
-                limit = partitions.max_partitions(source, credentials.count(credentials[number]))
+                limit = max_readers(source, credentials.count(credentials[number]))
                 count = min(limit, max(1, self._options.num_partitions // len(accounts)))
-                found += partitions.partition(source, windows, number, count)
+                found += partition(source, windows, number, count)
         shared_by = Counter(credentials[part.account] for part in found)
         return [replace(part, shared_by=shared_by[credentials[part.account]]) for part in found]
 
