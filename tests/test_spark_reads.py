@@ -459,13 +459,13 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
         ({"max_span_per_trigger": "30"}, "Option max_span_per_trigger must be an ISO 8601 duration"),
         ({"max_span_per_trigger": "PT0S"}, "Option max_span_per_trigger must be"),
         ({"max_span_per_trigger": "P99999999999D"}, "Option max_span_per_trigger must be"),
-        ({"concurency": 4}, "Option concurency is unknown; did you mean concurrency?"),
-        ({"path": "x"}, "Option path has no effect in Spark. Call load() without arguments"),
+        ({"concurency": 4}, "Setting concurency is unknown; did you mean concurrency?"),
+        ({"path": "x"}, "Setting path has no effect in Spark. Call load() without arguments"),
         (
             {"stream_maps": "{}"},
-            "Option stream_maps has no effect in Spark. Use Spark's own functions",
+            "Setting stream_maps has no effect in Spark. Use Spark's own functions",
         ),
-        ({"max_rejected": 3}, "Option max_rejected has no effect in Spark. Set the option rejected"),
+        ({"max_rejected": 3}, "Setting max_rejected has no effect in Spark. Set the option rejected"),
         ({"start_date": "tomorrow"}, "Setting start_date must be an ISO 8601 date"),
         (
             {"page_size": 5_000, "concurrency": 99},
@@ -480,8 +480,8 @@ def test_an_offset_that_is_not_readable_is_refused(sandbox):
             {"accounts": [{"name": "a", "edna_api_key": "K9\n"}]},
             "Option accounts, a: Setting edna_api_key must be",
         ),
-        ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Option key is unknown"),
-        ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Option stream is unknown"),
+        ({"accounts": [{"name": "a", "key": "x"}]}, "Option accounts, a: Setting key is unknown"),
+        ({"accounts": [{"name": "a", "stream": "x"}]}, "accounts, a: Setting stream is unknown"),
     ],
 )
 def test_wrong_options_are_reported_before_any_request(sandbox, more, message):

@@ -108,10 +108,7 @@ def _check_vendors(account: Account) -> Iterator[str]:
 
 def _account(arguments: Namespace) -> Account:
     """Return the account of the config. Raises `TapError`."""
-    settings = specification.settings(_content(arguments.config, "--config"))
-    for warning in specification.warnings(settings):
-        logger.warning(warning)
-    return Account(settings)
+    return Account(specification.settings(_content(arguments.config, "--config")))
 
 
 def _content(path: Path, option: str) -> Any:

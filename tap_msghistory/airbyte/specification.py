@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from airbyte_protocol_dataclasses import models as protocol
 
-from tap_msghistory.config import validation
+from tap_msghistory.config.interface import InterfaceSettings
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 from tap_msghistory.schemas import json_type
 
-#: Settings of the Singer SDK. A config that hashes addresses with them must not be read without them.
-_SINGER_SETTINGS = ("stream_map", "faker_config", "flattening_", "batch_config")
-#: Airbyte has nested types.
-_WITHOUT_EFFECT = {"objects_as_json"}
-_USED: dict[str, Any] = {
-    name: declaration for name, declaration in SETTINGS["properties"].items() if name not in _WITHOUT_EFFECT
-}
-_SCHEMA = {**SETTINGS, "properties": _USED}
+logger = logging.getLogger("tap-msghistory.airbyte")
 
+_SETTINGS = InterfaceSettings(
+    "Airbyte", maps="Transform messages in the destination", objects="Object columns are always nested"
+)
 #: The form offers either kind of credentials. In a file, the settings may also be at the top level.
 _CREDENTIALS = "partner_gateway_credentials"
 _ALTERNATIVES = {
@@ -33,86 +30,75 @@ _IN_CREDENTIALS = {name for _, names in _ALTERNATIVES.values() for name in names
 _TIME = {
     "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$",
     "pattern_descriptor": "YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ",
-    "examples": ["2024-01-31", "2024-01-31T08:00:00Z"],
 }
-_DURATION = {
-    "pattern": r"^P[0-9WDTHMS.,]+$",
-    "pattern_descriptor": "ISO 8601 duration",
-    "examples": ["P7D", "PT1H"],
-}
+_DURATION = {"pattern": r"^P[0-9WDTHMS.,]+$", "pattern_descriptor": "ISO 8601 duration"}
 _URL = {"pattern": r"^https?://\S+$", "pattern_descriptor": "https://"}
-_HINTS: dict[str, dict[str, Any]] = {
-    "start_date": _TIME,
-    "end_date": _TIME,
-    "lookback": _DURATION,
-    "visibility_lag": _DURATION,
-    "edna_base_url": {**_URL, "examples": ["https://app.edna.ru"]},
-    "edna_channel_types": {"examples": [["SMS", "WHATSAPP"]]},
-    "partner_gateway_base_url": _URL,
-    "reread": {"examples": ["edna_history=2024-01-01/2024-02-01"]},
-    "assume_timezone": {"examples": ["Europe/Rome"]},
+_PATTERNS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("start_date", "end_date"), _TIME),
+    **dict.fromkeys(("lookback", "visibility_lag"), _DURATION),
+    **dict.fromkeys(("edna_base_url", "partner_gateway_base_url"), _URL),
 }
 
 
 def specification() -> protocol.ConnectorSpecification:
     """Return the form of the settings."""
-    # Hidden fields keep credentials at the top level secret. They come last, in the order of the settings.
-    names = sorted([*_USED, _CREDENTIALS], key=lambda name: (name in _IN_CREDENTIALS, _position(name)))
-    properties = {
-        name: _credentials(order) if name == _CREDENTIALS else _field(name, order)
-        for order, name in enumerate(names)
-    }
-    for name in _IN_CREDENTIALS:
-        properties[name]["airbyte_hidden"] = True
+    fields: dict[str, Any] = {}
+    for name in _SETTINGS.properties:
+        fields[name] = _field(name)
+        if name in _IN_CREDENTIALS:
+            fields[name]["airbyte_hidden"] = True  # keeps a credential at the top level secret
+            fields.setdefault(_CREDENTIALS, _credentials())
     return protocol.ConnectorSpecification(
         connectionSpecification={
             "$schema": "http://json-schema.org/draft-07/schema#",
             "title": "Message histories of edna Pulse and of the Qlara partner gateway",
             "type": "object",
             "required": SETTINGS["required"],
-            "properties": properties,
+            "properties": _ordered(fields),
             "additionalProperties": True,
         },
         supportsIncremental=True,
-        supported_destination_sync_modes=[
-            protocol.DestinationSyncMode.overwrite,
-            protocol.DestinationSyncMode.append,
-            protocol.DestinationSyncMode.append_dedup,
-        ],
     )
 
 
 def settings(config: Any) -> dict[str, Any]:
-    """Return the tap's settings with defaults. Raises `TapError` if they are not valid."""
-    if not isinstance(config, dict) or not isinstance(config.get(_CREDENTIALS) or {}, dict):
+    """Return the tap's settings with defaults, and log what is suspicious. Raises `TapError`."""
+    credentials = config.get(_CREDENTIALS) or {} if isinstance(config, dict) else None
+    if not isinstance(credentials, dict):
         raise TapError(f"The config and its {_CREDENTIALS} must be JSON objects")
-    credentials = config.get(_CREDENTIALS) or {}
-    for name in config:
-        if name.startswith(_SINGER_SETTINGS):
-            raise TapError(f"Setting {name} has no effect in Airbyte: transform messages in the destination")
-    for name in credentials.keys() - {"auth_type", *_IN_CREDENTIALS}:
-        raise TapError(f"Setting {name} is unknown{validation.hint(name, _IN_CREDENTIALS)}")
-    flat = {name: value for name, value in config.items() if name != _CREDENTIALS}
-    flat |= {name: value for name, value in credentials.items() if name in _IN_CREDENTIALS}
-    complete = validation.with_defaults(flat, _SCHEMA)
-    if errors := validation.errors(complete, _SCHEMA):
-        raise TapError("; ".join(errors))
-    return complete
+    flat = {**config, **credentials}
+    for name in (_CREDENTIALS, "auth_type"):
+        flat.pop(name, None)
+    _SETTINGS.check_names(flat, allow_unknown=True)
+    resolved = _SETTINGS.resolve(flat)
+    for warning in _SETTINGS.warnings(resolved):
+        logger.warning(warning)
+    return resolved
 
 
-def warnings(config: Mapping[str, Any]) -> list[str]:
-    """Return one line per valid but suspicious setting."""
-    return [*validation.warnings(config, _SCHEMA)]
+def _credentials() -> dict[str, Any]:
+    alternatives = [
+        {
+            "title": title,
+            "type": "object",
+            "required": ["auth_type", *names],
+            "properties": _ordered(
+                {"auth_type": {"type": "string", "const": kind}, **{name: _field(name) for name in names}}
+            ),
+        }
+        for title, (kind, names) in _ALTERNATIVES.items()
+    ]
+    return {
+        "type": "object",
+        "title": "Partner gateway: credentials",
+        "description": "Enables the streams of the partner gateway.",
+        "oneOf": alternatives,
+    }
 
 
-def _position(name: str) -> int:
-    """Return a field's position among the settings: the credentials are where the first of them is."""
-    return min(map([*_USED].index, _IN_CREDENTIALS if name == _CREDENTIALS else [name]))
-
-
-def _field(name: str, order: int) -> dict[str, Any]:
+def _field(name: str) -> dict[str, Any]:
     """Return a setting as a field of the form."""
-    declaration = _USED[name]
+    declaration = _SETTINGS.properties[name]
     field = {key: value for key, value in declaration.items() if key not in {"secret", "writeOnly"}}
     # A form needs one type. Settings that may also be a text are a text.
     field["type"] = "string" if "string" in declaration["type"] else json_type(declaration)
@@ -120,25 +106,8 @@ def _field(name: str, order: int) -> dict[str, Any]:
         field["items"] = {**declaration["items"], "type": json_type(declaration["items"])}
     if declaration.get("secret"):
         field["airbyte_secret"] = True
-    return {**field, **_HINTS.get(name, {}), "order": order}
+    return {**field, **_PATTERNS.get(name, {})}
 
 
-def _credentials(order: int) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "title": "Partner gateway: credentials",
-        "description": "Enables the streams of the partner gateway.",
-        "order": order,
-        "oneOf": [
-            {
-                "title": title,
-                "type": "object",
-                "required": ["auth_type", *names],
-                "properties": {
-                    "auth_type": {"type": "string", "const": kind, "order": 0},
-                    **{name: _field(name, place) for place, name in enumerate(names, start=1)},
-                },
-            }
-            for title, (kind, names) in _ALTERNATIVES.items()
-        ],
-    }
+def _ordered(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: {**field, "order": order} for order, (name, field) in enumerate(fields.items())}

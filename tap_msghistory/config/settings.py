@@ -42,6 +42,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         required=True,
         title="Start date",
+        examples=["2024-01-31", "2024-01-31T08:00:00Z"],
         description="Read messages sent after this time. ISO 8601; a date without a time is the start of "
         "that day, and a time without an offset is UTC.",
     ),
@@ -49,6 +50,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "end_date",
         th.StringType,
         title="End date",
+        examples=["2024-01-31", "2024-01-31T08:00:00Z"],
         description="Read messages sent up to this time, but never later than now minus visibility_lag. Same "
         "formats as start_date. Default: now minus visibility_lag.",
     ),
@@ -72,6 +74,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default=EDNA_BASE_URL,
         title="edna: base URL",
+        examples=["https://app.edna.ru", "https://app.edna.by"],
         description="Base URL of the edna Pulse API, for example https://app.edna.ru or "
         "https://app.edna.by. Must be https, except on loopback.",
     ),
@@ -79,6 +82,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "edna_channel_types",
         th.ArrayType(th.StringType(min_length=1)),
         title="edna: channels",
+        examples=[["SMS", "WHATSAPP"]],
         description="Read only messages of these channels, for example SMS, WHATSAPP or VIBER. Default: all.",
     ),
     th.Property(
@@ -214,6 +218,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "lookback",
         th.StringType,
         title="Lookback",
+        examples=["P7D", "PT1H"],
         description="ISO 8601 duration. Each run also rereads all messages sent within this duration before "
         "its bookmark. Expensive; prefer revisit_after. Default: none.",
     ),
@@ -222,6 +227,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="PT1M",
         title="Visibility lag",
+        examples=["P7D", "PT1H"],
         description="ISO 8601 duration that a message may take to appear in the vendor's API. More recent "
         "messages are read by the next run.",
     ),
@@ -251,6 +257,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         "reread",
         th.CustomType({"type": ["array", "string", "null"]}),
         title="Reread",
+        examples=["edna_history=2024-01-01/2024-02-01"],
         description="Read exactly these ranges of send time, and leave all bookmarks unchanged. A list of "
         "objects with stream, from (exclusive) and to (inclusive), or text, stream=from/to, with commas "
         "between ranges. Default: none; a run continues from its bookmarks.",
@@ -260,6 +267,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="UTC",
         title="Assumed time zone",
+        examples=["Europe/Rome"],
         description="Time zone (IANA name, for example Europe/Rome) of timestamps without an offset in "
         "responses.",
     ),

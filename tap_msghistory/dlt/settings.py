@@ -10,20 +10,16 @@ from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import SecretSentinel
 
-from tap_msghistory.config import validation
-from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
-from tap_msghistory.errors import TapError
+from tap_msghistory.config.interface import InterfaceSettings
 from tap_msghistory.schemas import types_of
 
 logger = logging.getLogger("tap-msghistory.dlt")
 
-#: Settings of the tap without effect in dlt, and what to use instead.
-_REPLACEMENTS = {
-    "objects_as_json": "Object columns are always JSON text",
-    "batch_config": "There are no Singer messages",
-    **dict.fromkeys(STREAM_MAP_SETTINGS, "Use add_map() of the resource. Its items are Arrow tables"),
-    **dict.fromkeys(FLATTENING_SETTINGS, "Object columns are JSON text"),
-}
+_SETTINGS = InterfaceSettings(
+    "dlt",
+    maps="Use add_map() of the resource. Its items are Arrow tables",
+    objects="Object columns are always JSON text",
+)
 #: Credentials and people's addresses, which dlt must not display or store in its traces. dlt reads them from
 #: secrets.toml, from environment variables and from vaults, but not from config.toml.
 _SENSITIVE = ("_api_key", "_username", "_password", "_address", "_export_sender", "_export_recipient")
@@ -38,11 +34,7 @@ def _hint(name: str, declaration: Mapping[str, Any]) -> Any:
 
 
 def _spec() -> type[BaseConfiguration]:
-    hints = {
-        name: _hint(name, declaration)
-        for name, declaration in SETTINGS["properties"].items()
-        if name not in _REPLACEMENTS
-    }
+    hints = {name: _hint(name, declaration) for name, declaration in _SETTINGS.properties.items()}
     fields = {**dict.fromkeys(hints), "__annotations__": hints, "__module__": __name__}
     return configspec(type("MessageHistorySettings", (BaseConfiguration,), fields))
 
@@ -55,16 +47,9 @@ def resolve(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `TapError` with all invalid settings.
     """
-    known = MessageHistorySettings.get_resolvable_fields()
-    for name in arguments:
-        if name in _REPLACEMENTS:
-            raise TapError(f"Setting {name} has no effect in dlt. {_REPLACEMENTS[name]}")
-        if name not in known:
-            raise TapError(f"Setting {name} is unknown{validation.hint(name, known)}")
+    _SETTINGS.check_names(arguments)
     resolved = resolve_configuration(MessageHistorySettings(), explicit_value=arguments)
-    config = validation.with_defaults({name: resolved[name] for name in known}, SETTINGS)
-    if errors := validation.errors(config, SETTINGS):
-        raise TapError("; ".join(errors))
-    for warning in validation.warnings(config, SETTINGS):
+    config = _SETTINGS.resolve({name: resolved[name] for name in _SETTINGS.properties})
+    for warning in _SETTINGS.warnings(config):
         logger.warning(warning)
     return config

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
-from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
+from tap_msghistory.config.interface import InterfaceSettings
 from tap_msghistory.errors import TapError
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import ACCOUNT
@@ -26,13 +25,14 @@ from tap_msghistory.vendors import SOURCES
 _DEFAULT_PARTITIONS = 2
 _READ_OPTIONS = ("stream", "accounts", "num_partitions", "rejected", "max_span_per_trigger")
 _CREDENTIALS = [name for source in SOURCES for names in source.vendor.credential_settings for name in names]
-#: Settings of the tap without effect in Spark, and what to use instead.
-_REPLACEMENTS = {
-    "max_rejected": 'Set the option rejected to "fail" or "column"',
-    **dict.fromkeys((*STREAM_MAP_SETTINGS, *FLATTENING_SETTINGS), "Use Spark's own functions"),
-    "batch_config": "There are no Singer messages",
-    "path": "Call load() without arguments",
-}
+_SETTINGS = InterfaceSettings(
+    "Spark",
+    own_names=_READ_OPTIONS,
+    maps="Use Spark's own functions",
+    objects="Object columns are always JSON text",
+    max_rejected='Set the option rejected to "fail" or "column"',
+    path="Call load() without arguments",
+)
 
 
 class NamedAccount(NamedTuple):
@@ -147,21 +147,14 @@ def _account(name: str | None, options: Mapping[str, Any], source_type: type[His
 
 
 def _valid_config(options: Mapping[str, Any]) -> dict[str, Any]:
-    known = SETTINGS["properties"]
-    for name in options:
-        if name in _REPLACEMENTS:
-            raise TapError(f"Option {name} has no effect in Spark. {_REPLACEMENTS[name]}")
-        if name not in known:
-            raise TapError(f"Option {name} is unknown{validation.hint(name, [*known, *_READ_OPTIONS])}")
+    _SETTINGS.check_names(options)
+    known = _SETTINGS.properties
     lists = [name for name in options if "array" in known[name]["type"]]
     config = {**_credentials(options), **options, **{name: _parse(options[name]) for name in lists}}
     for name in lists:
         if not isinstance(config[name], list) and "string" not in known[name]["type"]:
             raise TapError(f'Option {name} must be a list of strings, for example ["a", "b"]')
-    config = validation.with_defaults(config, SETTINGS)
-    if errors := validation.errors(config, SETTINGS):
-        raise TapError("; ".join(errors))
-    return config
+    return _SETTINGS.resolve(config)
 
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:

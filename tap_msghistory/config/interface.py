@@ -1,0 +1,68 @@
+"""The settings of the interfaces other than Singer: those of the tap that have an effect there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from tap_msghistory.config import validation
+from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
+from tap_msghistory.errors import TapError
+
+
+class InterfaceSettings:
+    """The settings of one interface.
+
+    Those without an effect are refused: a config may rely on a stream map to hash addresses.
+    """
+
+    def __init__(
+        self,
+        interface: str,
+        *,
+        own_names: Collection[str] = (),
+        maps: str,
+        objects: str,
+        **replacements: str,
+    ) -> None:
+        """Declare what to use instead of settings without effect.
+
+        `maps` replaces stream maps, `objects` replaces flattening and objects_as_json, and `replacements` are
+        keyed by other settings. `own_names` are the settings that only this interface has.
+        """
+        self._interface, self._own_names = interface, own_names
+        self._replacements = {
+            **dict.fromkeys(STREAM_MAP_SETTINGS, maps),
+            **dict.fromkeys((*FLATTENING_SETTINGS, "objects_as_json"), objects),
+            "batch_config": "There are no Singer messages",
+            **replacements,
+        }
+        #: The JSON Schemas of the settings with an effect, by name.
+        self.properties: dict[str, Any] = {
+            name: declaration
+            for name, declaration in SETTINGS["properties"].items()
+            if name not in self._replacements
+        }
+        self._schema = {**SETTINGS, "properties": self.properties}
+
+    def check_names(self, names: Iterable[str], *, allow_unknown: bool = False) -> None:
+        """Raise `TapError` if a setting has no effect or, by default, is unknown."""
+        for name in names:
+            if name in self._replacements:
+                raise TapError(
+                    f"Setting {name} has no effect in {self._interface}. {self._replacements[name]}"
+                )
+            if name not in self.properties and not allow_unknown:
+                known = [*self.properties, *self._own_names]
+                raise TapError(f"Setting {name} is unknown{validation.hint(name, known)}")
+
+    def resolve(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a config with defaults. Raises `TapError` with all invalid settings."""
+        complete = validation.with_defaults(config, self._schema)
+        if errors := validation.errors(complete, self._schema):
+            raise TapError("; ".join(errors))
+        return complete
+
+    def warnings(self, config: Mapping[str, Any]) -> list[str]:
+        """Return one line per valid but suspicious setting."""
+        return [*validation.warnings(config, self._schema)]
