@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -32,15 +34,35 @@ def record_lines(head: bytes, records: Sequence[Any], tail: bytes) -> Iterator[b
 
 
 class LineWriter:
-    """Writes whole lines to stdout. Failures to write are `OutputError`s."""
+    """Writes whole lines to stdout. Failures to write are `OutputError`s.
+
+    Only the thread that creates it writes, so that no line is cut when the process ends.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._thread = threading.get_ident()
+        self._waiting: deque[bytes] = deque()
         self._is_writing = False
         self._stopped: StoppedBySignal | None = None
 
+    def enqueue(self, line: bytes) -> None:
+        """Write a line from any thread: now, or before the next lines of the thread that may write."""
+        if threading.get_ident() == self._thread:
+            self.write_lines(line)
+        else:
+            self._waiting.append(line)
+
     def write_lines(self, lines: bytes | bytearray) -> None:
-        """Write whole lines to stdout. Raises `OutputError`."""
+        """Write whole lines after those that are waiting. Raises `OutputError`."""
+        self._write_waiting()
+        self._write(lines)
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._write(self._waiting.popleft())
+
+    def _write(self, lines: bytes | bytearray) -> None:
         if sys.stdout is None:
             raise OutputError("Stdout is closed, so the messages cannot be written")
         self._is_writing = True
@@ -68,15 +90,16 @@ class LineWriter:
         self._stopped = reason
 
     def check(self) -> None:
-        """Raise `OutputError` if the consumer has closed stdout, even while nothing is being written.
+        """Write waiting lines. Raise `OutputError` if the consumer has closed stdout.
 
-        Does nothing on platforms without `poll`.
+        The consumer can only be checked on platforms with `poll`.
         """
         if hasattr(select, "poll"):
             stdout = select.poll()
             stdout.register(sys.__stdout__ or 1, 0)
             if any(event & (select.POLLERR | select.POLLHUP) for _, event in stdout.poll(0)):
                 raise _closed_by_consumer()
+        self._write_waiting()
 
 
 def _write(data: memoryview) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from copy import deepcopy
 from functools import cached_property, partial
@@ -21,7 +20,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_msghistory import vendors
+from tap_msghistory import signals, vendors
 from tap_msghistory.cli import files
 from tap_msghistory.cli.command import DISABLED, TapCommand
 from tap_msghistory.cli.display import displayed
@@ -44,8 +43,6 @@ from tap_msghistory.streams.writer import Writer
 from tap_msghistory.syncing.run import SyncRun
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
@@ -190,22 +187,18 @@ class TapMessageHistory(Tap):
             if isinstance(stream, MessageHistoryStream) and stream.selected
         ]
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop after a complete line. The SDK's own handler interrupts the line and exits with code 0.
+    def _setup_signal_handlers(self) -> None:
+        """Stop after a complete line. The SDK's own handlers interrupt the line and exit with code 0.
 
         No final state is needed, because a state is emitted whenever a window is complete.
         """
-        reason = StoppedBySignal(signum)
+        if threading.current_thread() is threading.main_thread():
+            signals.install(self._stop)
+
+    def _stop(self, reason: StoppedBySignal) -> None:
         if not isinstance(self.message_writer, Writer):
             raise reason
         self.message_writer.stop(reason)
-
-    def _setup_signal_handlers(self) -> None:
-        """Handle SIGHUP like SIGTERM, unless SIGHUP was ignored at the start, for example by nohup."""
-        super()._setup_signal_handlers()
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._handle_termination)
 
     # Command line
 

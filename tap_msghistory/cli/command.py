@@ -6,13 +6,11 @@ for wrong options. `--reconcile` exits with 3 if numbers of messages differ.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from typing import Any
 
 import click
-import simplejson
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
@@ -106,8 +104,6 @@ class TapCommand(SingerCommand):
             self._fail(*error.lines)
         except TapError as error:
             self._fail(str(error))
-        except (json.JSONDecodeError, simplejson.JSONDecodeError) as error:
-            self._fail(f"A file given with --config, --catalog or --state is not JSON: {error}")
         except OSError as error:
             self._fail(str(error))
         except (MapExpressionError, StreamMapConfigError) as error:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, Any
 
-from singer_sdk.helpers._util import read_json_file
-
 from tap_msghistory.errors import TapError
+
+
+def read_json(file: Path | IO[str], option: str) -> Any:
+    """Return the content of a file. Raises `TapError` if it is not readable or not JSON."""
+    name, read = (file, file.read_bytes) if isinstance(file, Path) else (file.name, file.read)
+    try:
+        return json.loads(read())
+    except ValueError as error:
+        # The error's text contains a position, but not the content.
+        raise TapError(f"The file {name}, given with {option}, is not JSON: {error}") from error
+    except OSError as error:
+        raise TapError(f"The file {name}, given with {option}, cannot be read: {error.strerror}") from error
 
 
 def check_config_files(paths: Iterable[str]) -> None:
     """Raise `TapError` if a settings file does not contain a JSON object; `ENV` is not a file."""
     for path in paths:
-        if path != "ENV" and not isinstance(read_json_file(path), dict):
+        if path != "ENV" and not isinstance(read_json(Path(path), "--config"), dict):
             raise TapError(f"The file {path}, given with --config, must contain a JSON object")
 
 
 def read_state(file: IO[str] | None) -> dict[str, Any] | None:
     """Read a Singer state, or one in the form that `meltano state get` prints. Raises `TapError`."""
-    return _checked(unwrapped_state(_read_json(file)), "state", "bookmarks")
+    return _object(unwrapped_state(read_json(file, "--state")), "--state", "bookmarks") if file else None
 
 
 def unwrapped_state(content: Any) -> Any:
@@ -33,18 +44,13 @@ def unwrapped_state(content: Any) -> Any:
 
 def read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
     """Read a Singer catalog. Raises `TapError`."""
-    return _checked(_read_json(file), "catalog", "streams")
+    return _object(read_json(file, "--catalog"), "--catalog", "streams") if file else None
 
 
-def _read_json(file: IO[str] | None) -> Any:
-    """Return the content of a file. Raises `ValueError` if it is not JSON."""
-    return json.load(file) if file else None
-
-
-def _checked(content: Any, option: str, member: str) -> dict[str, Any] | None:
-    """Return an object. The SDK would treat anything else as an empty object. Raises `TapError`."""
+def _object(content: Any, option: str, member: str) -> dict[str, Any] | None:
+    """Return an object, or None. The SDK would treat anything else as an empty object. Raises `TapError`."""
     if content is None:
         return None
     if not isinstance(content, dict) or (content and member not in content):
-        raise TapError(f"The file given with --{option} must contain a JSON object with {member!r}")
+        raise TapError(f"The file given with {option} must contain a JSON object with {member!r}")
     return content
