@@ -17,7 +17,7 @@ import msgspec
 from airbyte_protocol_dataclasses import models as protocol
 
 from tap_msghistory.airbyte import commands
-from tap_msghistory.airbyte.messages import LogHandler, MessageWriter
+from tap_msghistory.airbyte.messages import MessageWriter
 from tests.support import Message
 
 COMMAND = Path(sys.executable).with_name("source-msghistory")
@@ -94,7 +94,9 @@ def run_command(
         state=None if state is None else write(directory / "state.json", state),
     )
     stdout = io.TextIOWrapper(io.BytesIO(), write_through=True)
-    with contextlib.redirect_stdout(stdout), logging_to(writer := MessageWriter()):
+    with contextlib.redirect_stdout(stdout), restored_logger():
+        writer = MessageWriter()
+        writer.receive_logs(debug=True)
         code = commands.run(arguments, writer)
     return Output([*map(parse, stdout.buffer.getvalue().splitlines())], code)
 
@@ -141,14 +143,12 @@ def write(path: Path, content: Any) -> Path:
 
 
 @contextlib.contextmanager
-def logging_to(writer: MessageWriter) -> Iterator[None]:
-    """Write the tap's log records as messages during the block."""
-    logger, handler = logging.getLogger("tap-msghistory"), LogHandler(writer)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+def restored_logger() -> Iterator[None]:
+    """Restore the tap's logger after the block."""
+    logger = logging.getLogger("tap-msghistory")
+    level, handlers = logger.level, [*logger.handlers]
     try:
         yield
     finally:
-        logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.handlers = handlers

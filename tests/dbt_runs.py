@@ -19,11 +19,8 @@ from psycopg.types.json import Jsonb
 from demo.postgres import Warehouse
 from tap_msghistory.config.account import Account
 from tap_msghistory.dlt import message_history
-from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import json_type
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
 from tap_msghistory.syncing.run import SyncRun
-from tap_msghistory.vendors import enabled_sources
 from tests.support import ROOT, Output, sync
 
 DBT = ROOT / ".clients" / "dbt" / "bin" / "dbt"
@@ -114,13 +111,7 @@ class PostgresModels(Models):
     def load(self, settings: dict[str, Any], state: dict[str, Any] | None = None) -> Output:
         """Run the tap, upsert its records, and return its output."""
         output = sync(settings, state=state)
-        run = SyncRun(Account(settings))
-        streams: list[HistorySource | AuxiliaryDeclaration] = [
-            *(source(run.account) for source in enabled_sources(settings)),
-            run.rejected_messages,
-            run.sync_windows,
-        ]
-        for stream in streams:
+        for stream in SyncRun(Account(settings)).streams:
             records = output.records(stream.name)
             _upsert(self.warehouse, stream.name, stream.schema, stream.primary_keys, records)
         return output

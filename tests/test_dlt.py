@@ -375,7 +375,7 @@ def test_discarding_rejected_messages_is_reported(tmp_path, vendor, warnings):
 
 def test_more_than_max_rejected_messages_fail_the_load(tmp_path, vendor):
     pipeline = duckdb_pipeline(tmp_path)
-    message = r"More than max_rejected \(1\) messages are invalid, so nothing was loaded"
+    message = r"2 messages are invalid, which exceeds max_rejected \(1\); nothing was loaded"
     with pytest.raises(PipelineStepFailed, match=message):
         pipeline.run(message_history(**vendor.settings(max_rejected=1)))
     assert not bookmarks(pipeline)

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from airbyte_protocol_dataclasses import models as protocol
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import portable
-from tap_msghistory.syncing.run import SyncRun
-from tap_msghistory.vendors import enabled_sources
-
-#: The times at which rows of the auxiliary streams are emitted. They order the versions of a row.
-_AUXILIARY_CURSORS = {"rejected_messages": "rejectedAt", "sync_windows": "readAt"}
+from tap_msghistory.syncing.auxiliary import StreamDeclaration
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """The properties of a stream that both a catalog and a sync need."""
-
-    name: str
-    schema: dict[str, Any]
-    primary_keys: tuple[str, ...]
-    cursor: str
-    source: HistorySource | None  #: None: an auxiliary stream
-
-
-@dataclass(frozen=True, slots=True)
-class ConfiguredStream:
+class ConfiguredStream(NamedTuple):
     """A stream to read."""
 
     name: str
@@ -38,21 +20,7 @@ class ConfiguredStream:
     columns: frozenset[str]  #: empty: all
 
 
-def declarations(run: SyncRun) -> dict[str, Declaration]:
-    """Return the streams that the settings enable, by name."""
-    found = [
-        Declaration(stream.name, stream.schema, stream.primary_keys, _AUXILIARY_CURSORS[stream.name], None)
-        for stream in (run.rejected_messages, run.sync_windows)
-    ]
-    for source_type in enabled_sources(run.account.config):
-        source = source_type(run.account)
-        found.append(
-            Declaration(source.name, source.schema, source.primary_keys, source.replication_key, source)
-        )
-    return {declaration.name: declaration for declaration in found}
-
-
-def discovered(streams: Mapping[str, Declaration]) -> protocol.AirbyteCatalog:
+def discovered(streams: Iterable[StreamDeclaration]) -> protocol.AirbyteCatalog:
     """Return the catalog of streams. All can resume, in both sync modes."""
     return protocol.AirbyteCatalog(
         [
@@ -61,11 +29,11 @@ def discovered(streams: Mapping[str, Declaration]) -> protocol.AirbyteCatalog:
                 json_schema=_json_schema(stream.schema),
                 supported_sync_modes=[protocol.SyncMode.full_refresh, protocol.SyncMode.incremental],
                 source_defined_cursor=True,
-                default_cursor_field=[stream.cursor],
+                default_cursor_field=[stream.replication_key],
                 source_defined_primary_key=[[name] for name in stream.primary_keys],
                 is_resumable=True,
             )
-            for stream in streams.values()
+            for stream in streams
         ]
     )
 
@@ -91,10 +59,7 @@ def configured(content: Any) -> list[ConfiguredStream]:
 def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema with Airbyte's types. Records may have new columns after an upgrade."""
     emitted = portable(schema)
-    properties = {
-        name: {**declaration, "airbyte_type": "timestamp_with_timezone"}
-        if declaration.get("format") == "date-time"
-        else declaration
-        for name, declaration in emitted["properties"].items()
-    }
-    return {**emitted, "properties": properties, "additionalProperties": True}
+    for declaration in emitted["properties"].values():
+        if declaration.get("format") == "date-time":
+            declaration["airbyte_type"] = "timestamp_with_timezone"
+    return {**emitted, "additionalProperties": True}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 from airbyte_protocol_dataclasses import models as protocol
+from airbyte_protocol_dataclasses.models import FailureType
 
+from tap_msghistory.errors import ApiError, StoppedBySignal, TapError, describe_error
 from tap_msghistory.output import LineWriter
 
 _LEVELS = {"WARNING": protocol.Level.WARN, "CRITICAL": protocol.Level.FATAL, **protocol.Level.__members__}
@@ -23,35 +24,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def encode(message: protocol.AirbyteMessage) -> bytes:
-    """Return a message as one line. Fields without a value are omitted: the protocol does not allow null."""
-    return msgspec.json.encode(_without_none(message)) + b"\n"
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    if not is_dataclass(value):
-        return value
-    return {
-        field.name: _without_none(content)
-        for field in fields(value)
-        if (content := getattr(value, field.name)) is not None
-    }
-
-
 def state_message(stream: str, state: Mapping[str, Any], record_count: int) -> protocol.AirbyteMessage:
     """Return the state of a stream after `record_count` records since its previous state."""
     # The package declares the state as an object without members; in the protocol, any are allowed.
-    blob = cast("protocol.AirbyteStateBlob", dict(state))
-    return protocol.AirbyteMessage(
-        protocol.Type.STATE,
-        state=protocol.AirbyteStateMessage(
-            protocol.AirbyteStateType.STREAM,
-            protocol.AirbyteStreamState(protocol.StreamDescriptor(stream), blob),
-            sourceStats=protocol.AirbyteStateStats(float(record_count)),
-        ),
+    blob = cast("protocol.AirbyteStateBlob", state)
+    content = protocol.AirbyteStateMessage(
+        protocol.AirbyteStateType.STREAM,
+        protocol.AirbyteStreamState(protocol.StreamDescriptor(stream), blob),
+        sourceStats=protocol.AirbyteStateStats(float(record_count)),
     )
+    return protocol.AirbyteMessage(protocol.Type.STATE, state=content)
 
 
 def status_message(stream: str, status: protocol.AirbyteStreamStatus) -> protocol.AirbyteMessage:
@@ -60,63 +42,57 @@ def status_message(stream: str, status: protocol.AirbyteStreamStatus) -> protoco
     return _trace(protocol.TraceType.STREAM_STATUS, stream_status=content)
 
 
-def error_message(
-    text: str, failure_type: protocol.FailureType, stream: str | None = None
-) -> protocol.AirbyteMessage:
-    """Return an error: of one stream, or of the run."""
+def error_message(error: Exception | StoppedBySignal, stream: str | None = None) -> protocol.AirbyteMessage:
+    """Return an error that ends a stream, or the run."""
+    text = error.describe(resumes=True) if isinstance(error, StoppedBySignal) else describe_error(error)
     content = protocol.AirbyteErrorTraceMessage(
-        text,
-        failure_type=failure_type,
+        f"{stream}: {text}" if stream else text,
+        failure_type=_failure_type(error),
         stream_descriptor=protocol.StreamDescriptor(stream) if stream else None,
     )
     return _trace(protocol.TraceType.ERROR, error=content)
 
 
+def _failure_type(error: BaseException) -> FailureType:
+    """Return whether the user, another attempt or a change of the software can fix an error."""
+    if isinstance(error, ApiError):
+        # Only a response that no retry can change has a status: mostly one that refuses the settings.
+        is_refused = error.status is not None and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return FailureType.config_error if is_refused else FailureType.transient_error
+    if isinstance(error, TapError):
+        return FailureType.config_error
+    is_temporary = isinstance(error, (OSError, StoppedBySignal))
+    return FailureType.transient_error if is_temporary else FailureType.system_error
+
+
 def _trace(type_: protocol.TraceType, **content: Any) -> protocol.AirbyteMessage:
-    return protocol.AirbyteMessage(
-        protocol.Type.TRACE, trace=protocol.AirbyteTraceMessage(type_, now_ms(), **content)
-    )
+    trace = protocol.AirbyteTraceMessage(type_, now_ms(), **content)
+    return protocol.AirbyteMessage(protocol.Type.TRACE, trace=trace)
+
+
+def _encode(message: protocol.AirbyteMessage) -> bytes:
+    """Return a message as one line. Fields without a value are omitted: the protocol does not allow null."""
+    members = asdict(message, dict_factory=lambda items: {name: v for name, v in items if v is not None})
+    return msgspec.json.encode(members) + b"\n"
 
 
 class MessageWriter(LineWriter):
-    """Writes messages to stdout.
-
-    Only the thread that creates it writes. The log records of other threads wait until that thread writes or
-    checks the output, so that no line is cut when the process ends.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-        self._waiting: deque[bytes] = deque()
+    """Writes messages and log records to stdout."""
 
     def write(self, message: protocol.AirbyteMessage) -> None:
         """Write a message. Raises `OutputError`."""
-        self.write_lines(encode(message))
+        self.write_lines(_encode(message))
 
-    def write_lines(self, lines: bytes | bytearray) -> None:
-        """Write whole lines after those that are waiting. Raises `OutputError`."""
-        while self._waiting:
-            super().write_lines(self._waiting.popleft())
-        super().write_lines(lines)
-
-    def check(self) -> None:
-        """Write the waiting lines. Raises `OutputError` if the consumer has closed stdout."""
-        super().check()
-        self.write_lines(b"")
-
-    def log(self, record: logging.LogRecord) -> None:
-        """Write a log record, or have it written by the thread that may write."""
-        level = _LEVELS.get(record.levelname, protocol.Level.INFO)
-        content = protocol.AirbyteLogMessage(level, record.getMessage())
-        line = encode(protocol.AirbyteMessage(protocol.Type.LOG, log=content))
-        if threading.get_ident() == self._thread:
-            self.write_lines(line)
-        else:
-            self._waiting.append(line)
+    def receive_logs(self, *, debug: bool) -> None:
+        """Write the log records of the tap from now on."""
+        logger = logging.getLogger("tap-msghistory")
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        logger.addHandler(_LogHandler(self))
+        # The log records of libraries may quote messages.
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
-class LogHandler(logging.Handler):
+class _LogHandler(logging.Handler):
     """Writes log records as LOG messages."""
 
     def __init__(self, writer: MessageWriter) -> None:
@@ -125,4 +101,6 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record. Raises `OutputError`."""
-        self._writer.log(record)
+        level = _LEVELS.get(record.levelname, protocol.Level.INFO)
+        content = protocol.AirbyteLogMessage(level, record.getMessage())
+        self._writer.enqueue(_encode(protocol.AirbyteMessage(protocol.Type.LOG, log=content)))

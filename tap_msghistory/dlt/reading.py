@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import dlt
@@ -13,18 +13,16 @@ from dlt.extract import DltResource
 
 from tap_msghistory.arrow import ArrowConverter
 from tap_msghistory.config.account import Account
-from tap_msghistory.errors import FatalError, TapError, describe_error
-from tap_msghistory.planning import bookmarks
+from tap_msghistory.errors import TapError, describe_error
 from tap_msghistory.syncing.history_sync import HistorySync
 from tap_msghistory.syncing.run import SyncRun
-from tap_msghistory.vendors import enabled_sources
 
 logger = logging.getLogger("tap-msghistory.dlt")
 
 #: The member of a resource's state with the states of named accounts.
 _ACCOUNTS = "accounts"
 
-#: The rows of a window, by the name of their resource.
+#: Rows to load, by the name of their resource.
 Tables = dict[str, pa.Table]
 
 
@@ -45,11 +43,11 @@ def read(account: Account) -> Iterator[Tables]:
         )
     run = SyncRun(account)
     run.rejections.is_selected = run.rejected_messages.name in selected
+    run.rejections.are_kept = False
     try:
-        for source_type in enabled_sources(account.config):
-            if source_type.name in selected:
-                sync = HistorySync(source_type(account), run, signals.raise_if_signalled)
-                yield from _read_history(sync, run, selected)
+        for source in run.sources:
+            if source.name in selected:
+                yield from _read_history(HistorySync(source, run, signals.raise_if_signalled), run)
     except Exception as error:  # noqa: BLE001 - its text may quote a message
         failure = TapError(describe_error(error))
     else:
@@ -59,29 +57,22 @@ def read(account: Account) -> Iterator[Tables]:
     raise failure  # outside of the handler, so that it has no context
 
 
-def _read_history(sync: HistorySync, run: SyncRun, selected: Collection[str]) -> Iterator[Tables]:
-    name, replication_key = sync.source.name, sync.source.replication_key
-    rejected_messages, sync_windows = run.rejected_messages, run.sync_windows
+def _read_history(sync: HistorySync, run: SyncRun) -> Iterator[Tables]:
+    name, rejected_messages, sync_windows = sync.source.name, run.rejected_messages, run.sync_windows
     to_records = ArrowConverter(sync.source.schema).records
     to_rejections = ArrowConverter(rejected_messages.schema).rows
     to_windows = ArrowConverter(sync_windows.schema).rows
     state = _state(name, run.account)
-    own = {key: value for key, value in state.items() if key != _ACCOUNTS}
-    for batch in sync.read(sync.bookmark(own)):
+    for batch in sync.read({key: value for key, value in state.items() if key != _ACCOUNTS}):
         tables: Tables = {}
         if batch.rejected:
-            _count_rejected(run, batch.rejected)
-            if rejected_messages.name in selected:
-                rows = [run.rejection_row(name, message) for message in batch.rejected]
-                tables[rejected_messages.name] = to_rejections(rows)
+            tables[rejected_messages.name] = to_rejections(batch.rejected)
         if batch.records:
             tables[name] = to_records(batch.records)
-            batch.records.clear()  # frees the memory before the next window is awaited
+            batch.records.clear()  # the table replaces them
         if batch.completed:
-            if sync_windows.name in selected:
-                tables[sync_windows.name] = to_windows([batch.completed.ledger_row])
-            if batch.completed.bookmark is not None:
-                bookmarks.write(batch.completed.bookmark, replication_key, state)
+            tables[sync_windows.name] = to_windows([batch.completed.ledger_row])
+            batch.completed.update(state)
         yield tables
 
 
@@ -96,14 +87,3 @@ def _state(name: str, account: Account) -> dict[str, Any]:
     for account_name in account.constants.values():
         state = state.setdefault(_ACCOUNTS, {}).setdefault(account_name, {})
     return state
-
-
-def _count_rejected(run: SyncRun, rejected: list[Any]) -> None:
-    """Count rejected messages. Raises `TapError` if there are more than `max_rejected`."""
-    try:
-        run.rejections.count(rejected)
-    except FatalError:
-        raise TapError(
-            f"More than max_rejected ({run.account.config['max_rejected']}) messages are invalid, so nothing "
-            f"was loaded; the last reason: {rejected[-1].reason}"
-        ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dlt
@@ -12,12 +11,10 @@ from dlt.extract import DltResource, DltSource
 from tap_msghistory.config.account import Account
 from tap_msghistory.dlt.reading import Tables, read
 from tap_msghistory.dlt.settings import resolve
-from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
+from tap_msghistory.syncing.auxiliary import StreamDeclaration
 from tap_msghistory.syncing.ledger import SYNC_WINDOWS
 from tap_msghistory.syncing.rejections import REJECTED_MESSAGES
 from tap_msghistory.syncing.run import SyncRun
-from tap_msghistory.vendors import enabled_sources
 
 
 class MessageHistory(DltSource):
@@ -41,33 +38,26 @@ def message_history(**settings: Any) -> list[DltResource]:
     configuration, section `sources.msghistory`. Raises `TapError` if a setting is not valid.
     """
     account = Account(resolve(settings))
-    run = SyncRun(account)  # only for its declarations: each extraction is a run of its own
-    streams: list[HistorySource | AuxiliaryDeclaration] = [
-        *(source_type(account) for source_type in enabled_sources(account.config)),
-        run.rejected_messages,
-        run.sync_windows,
-    ]
     reader = dlt.resource(read, name="message_windows", selected=False)(account)
-    return [_resource(reader, stream.name, stream.schema, stream.primary_keys) for stream in streams]
+    # Only for its declarations: each extraction is a run of its own.
+    return [_resource(reader, stream) for stream in SyncRun(account).streams]
 
 
-def _resource(
-    reader: DltResource, name: str, schema: Mapping[str, Any], primary_keys: Sequence[str]
-) -> DltResource:
+def _resource(reader: DltResource, stream: StreamDeclaration) -> DltResource:
     """Return the resource of one stream, which takes its rows from the reader's tables."""
 
     def select(tables: Tables) -> pa.Table | None:
-        return tables.get(name)
+        return tables.get(stream.name)
 
     return dlt.transformer(
         select,
         data_from=reader,
-        name=name,
-        primary_key=primary_keys,
+        name=stream.name,
+        primary_key=stream.primary_keys,
         write_disposition="merge",
         file_format="parquet",  # dlt uses another format where the destination does not accept it
         columns=[
             {"name": column, "description": declaration["description"]}
-            for column, declaration in schema["properties"].items()
+            for column, declaration in stream.schema["properties"].items()
         ],
     )

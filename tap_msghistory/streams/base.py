@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,15 +16,13 @@ from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_msghistory.errors import TapError
-from tap_msghistory.planning import bookmarks
-from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.estimate import StreamEstimate
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import object_columns, with_objects_as_text
 from tap_msghistory.streams import fast_path
 from tap_msghistory.streams.batch_files import get_batcher
 from tap_msghistory.streams.context import SyncContext
-from tap_msghistory.syncing.history_sync import HistorySync
+from tap_msghistory.syncing.history_sync import CompletedWindow, HistorySync
 
 if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
@@ -53,7 +51,7 @@ class MessageHistoryStream(Stream):
         if tap.config["objects_as_json"]:
             self._text_columns = object_columns(self.schema)
             self.schema = with_objects_as_text(self.schema)
-        self._unwritten: Bookmark | None = None
+        self._unwritten: CompletedWindow | None = None
         # The command reports each error once.
         self.logger.addFilter(_drop_handled_errors)
 
@@ -68,11 +66,11 @@ class MessageHistoryStream(Stream):
 
     def check(self) -> str:
         """Send one small request for the last planned window, and summarize the result."""
-        return self.history_sync.check(self._read_bookmark())
+        return self.history_sync.check(self._start_state)
 
     def estimate(self) -> StreamEstimate:
         """Estimate a run that starts now from a few small requests. Raises `ApiError`."""
-        return self.history_sync.estimate(self._read_bookmark())
+        return self.history_sync.estimate(self._start_state)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Yield the messages of every planned window, oldest first, each once."""
@@ -126,21 +124,21 @@ class MessageHistoryStream(Stream):
 
     def _read(self) -> Iterator[list[Any]]:
         """Yield the records of each batch; advance the bookmark after the last batch of a window."""
-        bookmark, sync = self._read_bookmark(), self.history_sync
+        state, sync = self._start_state, self.history_sync
         if self.ABORT_AT_RECORD_COUNT is not None:  # a dry run of the SDK
-            if windows := sync.plan(bookmark).windows:
+            if windows := sync.plan(state).windows:
                 yield self.source.sampler.sample(windows[-1])
             return
-        for batch in sync.read(bookmark):
-            self._sync_context.rejected_messages.write(self.name, batch.rejected)
+        for batch in sync.read(state):
+            if batch.rejected:
+                self._sync_context.rejected_messages.write(batch.rejected)
+                continue
             for name in self._text_columns:
                 _encode_column(batch.records, name)
             yield batch.records
-            batch.records.clear()  # frees the memory before the next window is awaited
             if batch.completed:
                 self._sync_context.sync_windows.write_record(batch.completed.ledger_row)
-                if batch.completed.bookmark is not None:
-                    self._write_bookmark(batch.completed.bookmark)
+                self._write_bookmark(batch.completed)
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Return None: the bookmark never exceeds what was read."""
@@ -155,19 +153,20 @@ class MessageHistoryStream(Stream):
     def _is_incremental(self) -> bool:
         return self.replication_method != REPLICATION_FULL_TABLE
 
-    def _read_bookmark(self) -> Bookmark:
-        """Return the bookmark of the state. Raises `TapError` if it is not readable."""
-        return self.history_sync.bookmark(self.stream_state if self._is_incremental else {})
+    @property
+    def _start_state(self) -> Mapping[str, Any]:
+        """The state from which the run starts."""
+        return self.stream_state if self._is_incremental else {}
 
-    def _write_bookmark(self, bookmark: Bookmark) -> None:
+    def _write_bookmark(self, completed: CompletedWindow) -> None:
         """Update the state and emit it. Everything that it covers has been written.
 
         With `batch_config`, the state is updated when the file that ends the window has been written. The SDK
         emits it after the message that announces the file.
         """
-        if not self._is_incremental:
+        if not self._is_incremental or completed.bookmark is None:
             return
-        self._unwritten = bookmark
+        self._unwritten = completed
         if self.get_batch_config(self.config) is None:
             self._update_state()
             self._write_state_message()
@@ -175,7 +174,7 @@ class MessageHistoryStream(Stream):
     def _update_state(self) -> None:
         """Advance the state to the end of the last window that has been written."""
         if self._unwritten:
-            bookmarks.write(self._unwritten, self.source.replication_key, self.stream_state)
+            self._unwritten.update(self.stream_state)
             self.state_manager.is_flushed = False
             self._unwritten = None
 

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from singer_sdk import Tap
 
-from tap_msghistory.reading.records import Rejected
 from tap_msghistory.schemas import with_objects_as_text
 from tap_msghistory.streams.auxiliary import AuxiliaryStream
 from tap_msghistory.syncing.rejections import REJECTED_MESSAGES
@@ -26,26 +25,18 @@ class RejectedMessagesStream(AuxiliaryStream):
     def __init__(self, tap: Tap, run: SyncRun) -> None:
         """Create the stream, with the message as text if `objects_as_json` is set."""
         super().__init__(tap, run.rejected_messages)
-        self._run = run
+        self._rejections = run.rejections
         self._as_text: bool = tap.config["objects_as_json"]
         if self._as_text:
             self.schema = with_objects_as_text(self.schema)
 
-    def write(self, stream: str, rejected: list[Rejected]) -> None:
-        """Emit the rejected messages of a batch of `stream`.
-
-        Raises `FatalError` if all streams together have more than `max_rejected`.
-        """
-        if not rejected:
-            return
-        self._run.rejections.is_selected = self.selected
-        discarded = 0
-        for message in rejected:
-            row = self._run.rejection_row(stream, message)
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Emit rejected messages, and count those that a stream map or the selection discards."""
+        self._rejections.is_selected = self.selected
+        for row in rows:
             if self._as_text:
                 row["message"] = msgspec.json.encode(row["message"]).decode()
-            discarded += not any(map(_has_message, self.write_record(row)))
-        self._run.rejections.count(rejected, discarded=discarded)
+            self._rejections.discarded += not any(map(_has_message, self.write_record(row)))
 
 
 def _has_message(record: dict[str, Any]) -> bool:

@@ -27,7 +27,8 @@ class Failures:
         """Record failed and skipped streams in `progress`. Exceptions in `aborts` end the run."""
         self._progress = progress
         self._aborts: tuple[type[Exception], ...] = (FatalError, *aborts)
-        self._errors: dict[str, Exception] = {}
+        self.errors: dict[str, Exception] = {}  #: of the streams that failed, by name
+        self.skipped: list[str] = []  #: streams that were not read because of the failure of another
         self._abandoned: list[Client] = []
 
     def guard(
@@ -40,6 +41,7 @@ class Failures:
         `aborts`, and exceptions such as `StoppedBySignal` that are not an `Exception`.
         """
         if any(client is abandoned for abandoned in self._abandoned):
+            self.skipped.append(name)
             self._progress.end(name, "skipped")
             logger.warning("%s is skipped: another stream with the same credential failed", name)
             return
@@ -50,17 +52,18 @@ class Failures:
         except Exception as error:  # noqa: BLE001 - the other streams are read regardless of this failure
             if is_credential_refusal(error) or (skips_others and isinstance(error, ApiError)):
                 self._abandoned.append(client)
-            self._keep(name, error)
+            self.keep(name, error)
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
-        if len(self._errors) > 1:
-            raise StreamsFailedError(self._errors)
-        for error in self._errors.values():
+        if len(self.errors) > 1:
+            raise StreamsFailedError(self.errors)
+        for error in self.errors.values():
             raise error
 
-    def _keep(self, name: str, error: Exception) -> None:
-        self._errors[name] = error
+    def keep(self, name: str, error: Exception) -> None:
+        """Record and log the failure of a stream."""
+        self.errors[name] = error
         self._progress.end(name, "failed")
         for location in traceback_locations(error):
             logger.debug("  at %s", location)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -24,7 +24,6 @@ from tap_msghistory.planning.plan import Schedule, advance, plan
 from tap_msghistory.planning.windows import Reason, Window, joined
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.read_ahead import ReadCallbacks, do_nothing
-from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import ACCOUNT
 from tap_msghistory.stats import WindowStats
@@ -41,24 +40,35 @@ class Plan(NamedTuple):
     windows: list[Window]
 
 
-class CompletedWindow(NamedTuple):
-    """The end of a window. Emit the row first, then store the bookmark."""
+@dataclass(frozen=True, slots=True)
+class CompletedWindow:
+    """The end of a window. Emit the row first, then the state."""
 
     ledger_row: dict[str, Any]
     bookmark: Bookmark | None  #: None: the state does not change
+    replication_key: str
+
+    def update(self, state: MutableMapping[str, Any]) -> None:
+        """Store the bookmark in a stream's state."""
+        if self.bookmark is not None:
+            bookmarks.write(self.bookmark, self.replication_key, state)
 
 
 @dataclass(slots=True)
 class SyncedBatch:
-    """Messages to emit, in send order."""
+    """Messages to emit, in send order: either rejected ones or records."""
 
-    records: list[Any]  #: Structs with the columns of the source's schema
-    rejected: list[Rejected]
-    completed: CompletedWindow | None  #: the window that these messages complete
+    rejected: list[dict[str, Any]] = field(default_factory=list)  #: rows of the stream `rejected_messages`
+    records: list[Any] = field(default_factory=list)  #: Structs with the columns of the source's schema
+    completed: CompletedWindow | None = None  #: the window that these messages complete
 
 
 class HistorySync:
-    """Syncs one message history in one run."""
+    """Syncs one message history in one run.
+
+    A `state` is that of one stream, in the form of a Singer bookmark; if it is empty, the sync starts at
+    `start_date`. Methods raise `TapError` if it is not readable, or belongs to another account.
+    """
 
     def __init__(
         self, source: HistorySource, run: SyncRun, check_output: Callable[[], None] = do_nothing
@@ -73,11 +83,7 @@ class HistorySync:
         self._check_output = check_output
         self._logger = logging.getLogger(f"tap-msghistory.{source.name}")
 
-    def bookmark(self, state: Mapping[str, Any]) -> Bookmark:
-        """Return the bookmark in a state, or one at `start_date` if it is empty.
-
-        Raises `TapError` if the state is not readable, or belongs to another account.
-        """
+    def _bookmark(self, state: Mapping[str, Any]) -> Bookmark:
         account = self._run.account.constants.get(ACCOUNT)
         try:
             found = bookmarks.read(state, self._schedule.start_date, self.source.replication_key)
@@ -90,8 +96,11 @@ class HistorySync:
             )
         return replace(found, account=account)
 
-    def plan(self, bookmark: Bookmark) -> Plan:
+    def plan(self, state: Mapping[str, Any]) -> Plan:
         """Plan a sync that starts now."""
+        return self._plan(self._bookmark(state))
+
+    def _plan(self, bookmark: Bookmark) -> Plan:
         settings, source = self._run.account.settings, self.source
         if settings.rereads:
             self._run.check_rereads()
@@ -107,17 +116,17 @@ class HistorySync:
             )
         return Plan(bookmark, until, plan(bookmark, until, self._schedule, source.max_span))
 
-    def check(self, bookmark: Bookmark) -> str:
+    def check(self, state: Mapping[str, Any]) -> str:
         """Send one small request for the last planned window, and summarize the result."""
-        _, until, windows = self.plan(bookmark)
+        _, until, windows = self.plan(state)
         if windows:
             return self.source.sampler.check(windows[-1])
         self.source.sampler.check(Window(until - timedelta(days=1), until, Reason.NEW))
         return "ok, nothing to read"
 
-    def estimate(self, bookmark: Bookmark) -> StreamEstimate:
+    def estimate(self, state: Mapping[str, Any]) -> StreamEstimate:
         """Estimate a sync that starts now from a few small requests. Raises `ApiError`."""
-        ranges, stats = joined(self.plan(bookmark).windows), WindowStats()
+        ranges, stats = joined(self.plan(state).windows), WindowStats()
         started = time.monotonic()
         samples = [(window, self.source.sampler.estimate(window, stats)) for window in sample_windows(ranges)]
         throughput = Throughput(
@@ -133,15 +142,19 @@ class HistorySync:
             [estimate_range(window, messages_per_second, throughput) for window in ranges],
         )
 
-    def read(self, bookmark: Bookmark) -> Iterator[SyncedBatch]:
-        """Yield all planned messages, each once, and with the last of each window the bookmark after it."""
-        bookmark, until, windows = self.plan(bookmark)
+    def read(self, state: Mapping[str, Any]) -> Iterator[SyncedBatch]:
+        """Yield all planned messages, each once, and with the last of each window the bookmark after it.
+
+        A batch's records are valid until the next batch is requested. Raises `FatalError` if the streams of
+        the run have more rejected messages than `max_rejected`, after those have been yielded.
+        """
+        bookmark, until, windows = self.plan(state)
         self._warn_about_start_date(bookmark)
         run, name = self._run, self.source.name
         progress = run.progress.start(name, windows)
         batches = self._read_windows(windows, until)
         first = [*islice(batches, 1)]
-        if first and (replanned := self.plan(bookmark)).until < until:
+        if first and (replanned := self._plan(bookmark)).until < until:
             # According to the first response, this machine's clock is ahead of the server's.
             batches.close()
             bookmark, until, windows = replanned
@@ -150,19 +163,25 @@ class HistorySync:
         messages = rejected = 0
         for batch in chain(first, batches):
             window = batch.window
-            rejected += len(batch.rejected)
+            if batch.rejected:
+                rejected += len(batch.rejected)
+                rows = [run.rejection_row(name, message) for message in batch.rejected]
+                yield SyncedBatch(rejected=rows)
+                run.rejections.count(rows)
             messages += len(batch.records)
             progress.add_messages(len(batch.records), window.reason)
-            if not batch.ends_window:
-                yield SyncedBatch(batch.records, batch.rejected, None)
-                continue
-            row = run.ledger_row(name, batch, messages=messages, rejected=rejected)
-            moved = None
-            if window.reason is not Reason.REREAD:
-                moved = bookmark = advance(bookmark, window, until, self._schedule)
-            yield SyncedBatch(batch.records, batch.rejected, CompletedWindow(row, moved))
-            progress.add_window(window, rejected)
-            messages = rejected = 0
+            completed = None
+            if batch.ends_window:
+                row = run.ledger_row(name, batch, messages=messages, rejected=rejected)
+                moved = None
+                if window.reason is not Reason.REREAD:
+                    moved = bookmark = advance(bookmark, window, until, self._schedule)
+                completed = CompletedWindow(row, moved, self.source.replication_key)
+            yield SyncedBatch(records=batch.records, completed=completed)
+            batch.records.clear()  # frees the memory before the next window is awaited
+            if completed:
+                progress.add_window(window, rejected)
+                messages = rejected = 0
         progress.ended = run.progress.clock()
         self._warn_about_findings(progress)
 

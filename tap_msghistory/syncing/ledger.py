@@ -10,7 +10,10 @@ from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
 from tap_msghistory.timestamps import now, to_text
 
 SYNC_WINDOWS = AuxiliaryDeclaration(
-    name="sync_windows", schema=load_schema("sync_window"), primary_keys=("runId", "stream", "windowFrom")
+    name="sync_windows",
+    schema=load_schema("sync_window"),
+    primary_keys=("runId", "stream", "windowFrom"),
+    replication_key="readAt",
 )
 
 

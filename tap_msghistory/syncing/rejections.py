@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,10 @@ from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
 from tap_msghistory.timestamps import now, to_text
 
 REJECTED_MESSAGES = AuxiliaryDeclaration(
-    name="rejected_messages", schema=load_schema("rejected_message"), primary_keys=("rejectionId",)
+    name="rejected_messages",
+    schema=load_schema("rejected_message"),
+    primary_keys=("rejectionId",),
+    replication_key="rejectedAt",
 )
 
 
@@ -25,8 +29,9 @@ class Rejections:
         """Set the maximum number of rejected messages; None: unlimited."""
         self._max_rejected = max_rejected
         self._rejected = 0
-        self._discarded = 0
+        self.discarded = 0  #: by the interface, although their stream is selected
         self.is_selected = True  #: whether the stream of rejected messages is emitted
+        self.are_kept = True  #: whether a run that fails keeps those that it has emitted
 
     @property
     def location(self) -> str:
@@ -34,24 +39,24 @@ class Rejections:
         name = REJECTED_MESSAGES.name
         if not self.is_selected:
             return f"they were DISCARDED because the stream {name} is not selected"
-        if self._discarded:
+        if self.discarded:
             return (
-                f"{self._discarded} of the {self._rejected} rejected messages of this run were DISCARDED by "
+                f"{self.discarded} of the {self._rejected} rejected messages of this run were DISCARDED by "
                 f"a stream map, a filter or the catalog's selection for the stream {name}"
             )
         return f"they are in the stream {name}"
 
-    def count(self, rejected: list[Rejected], *, discarded: int = 0) -> None:
-        """Count the rejected messages of a batch; `discarded` of them were not emitted.
+    def count(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Count rows that have been emitted.
 
         Raises `FatalError` if all streams together have more than `max_rejected`.
         """
-        self._rejected += len(rejected)
-        self._discarded += discarded
+        self._rejected += len(rows)
         if self._max_rejected is not None and self._rejected > self._max_rejected:
             raise FatalError(
                 f"{self._rejected} messages are invalid, which exceeds max_rejected ({self._max_rejected}); "
-                f"{self.location}; the last reason: {rejected[-1].reason}"
+                f"{self.location if self.are_kept else 'nothing was loaded'}; "
+                f"the last reason: {rows[-1]['reason']}"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ from tap_msghistory.config.validation import hint
 from tap_msghistory.errors import FatalError
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.records import Rejected
+from tap_msghistory.reading.source import HistorySource
+from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration, StreamDeclaration
 from tap_msghistory.syncing.failures import Failures
 from tap_msghistory.syncing.ledger import SYNC_WINDOWS, ledger_row
 from tap_msghistory.syncing.progress import Progress
@@ -32,9 +35,24 @@ class SyncRun:
             self.rejected_messages = self.rejected_messages.with_account()
             self.sync_windows = self.sync_windows.with_account()
 
+    @cached_property
+    def sources(self) -> list[HistorySource]:
+        """The enabled message histories."""
+        return [source_type(self.account) for source_type in vendors.enabled_sources(self.account.config)]
+
+    @property
+    def auxiliary(self) -> list[AuxiliaryDeclaration]:
+        """The declarations of the streams that accompany the histories."""
+        return [self.rejected_messages, self.sync_windows]
+
+    @property
+    def streams(self) -> list[StreamDeclaration]:
+        """The declarations of all streams."""
+        return [*self.auxiliary, *self.sources]
+
     def check_rereads(self) -> None:
         """Raise `FatalError` if the setting `reread` names a stream that is not enabled."""
-        enabled = [source.name for source in vendors.enabled_sources(self.account.config)]
+        enabled = [source.name for source in self.sources]
         for range_ in self.account.settings.rereads:
             if range_.stream not in enabled:
                 raise FatalError(
