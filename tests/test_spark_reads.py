@@ -21,9 +21,9 @@ import pyarrow as pa
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
 from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Reason, Window
-from tap_msghistory.reading.parts import divide, survey
-from tap_msghistory.spark.partitions import HistoryPartition
+from tap_msghistory.reading.parts import Part, divide, survey
 from tap_msghistory.spark.source import (
+    HistoryPartition,
     MessageHistoryDataSource,
     MessageHistoryReader,
     MessageHistoryStreamReader,
@@ -122,7 +122,7 @@ def test_every_stream_can_be_read(life_like, stream):
 
 def test_columns_have_the_types_of_the_schema(life_like):
     schema = batch_reader(options(life_like, SMS)).read(
-        HistoryPartition(0, [Window(END - timedelta(hours=9), END, Reason.NEW)], shares_start_boundary=False)
+        HistoryPartition(0, Part([Window(END - timedelta(hours=9), END, Reason.NEW)]))
     )
     types = {field.name: field.type for field in next(schema).schema}
     assert types["sendDate"] == types["deliveryDate"] == pa.timestamp("us", tz="UTC")
@@ -149,7 +149,7 @@ def test_messages_at_partition_boundaries_are_read_once(sandbox, exclusive, lead
     given_options = options(sandbox, num_partitions=4, start_date=iso(END - timedelta(days=64)))
     reader = batch_reader(given_options)
     partitions = reader.partitions()
-    assert [partition.shares_start_boundary for partition in partitions] == [False, True, True, True]
+    assert [partition.part.shares_start_boundary for partition in partitions] == [False, True, True, True]
     ids = [row["messageId"] for row in rows(reader, partitions)]
     assert len(ids) == len({*ids}) == len(sandbox.edna)
 
@@ -525,7 +525,7 @@ class BrokenWindows(list[Window]):
 def test_an_unexpected_error_shows_its_location_but_no_message(sandbox):
     reader = batch_reader(options(sandbox))
     windows = BrokenWindows([Window(END - timedelta(hours=1), END, Reason.NEW)])
-    partition = HistoryPartition(0, windows, shares_start_boundary=False)
+    partition = HistoryPartition(0, Part(windows))
     with pytest.raises(TapError, match=r"^Unexpected ValueError in \w+\.py, line \d+$") as error:
         [*reader.read(partition)]
     assert error.value.__suppress_context__

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from argparse import Namespace
-from collections.abc import Iterable
-from functools import partial
 
 from airbyte_protocol_dataclasses import models as protocol
 
@@ -14,14 +11,11 @@ from tap_msghistory.airbyte.messages import MessageWriter, error_message
 from tap_msghistory.airbyte.reading import Reading
 from tap_msghistory.cli.display import displayed
 from tap_msghistory.cli.files import read_json
-from tap_msghistory.config.account import Account, Vendor
+from tap_msghistory.config.account import Account
 from tap_msghistory.errors import StoppedBySignal, TapError, describe_error
 from tap_msghistory.output import OutputError
-from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.syncing.history_sync import HistorySync
+from tap_msghistory.syncing.checks import check_vendors
 from tap_msghistory.syncing.run import SyncRun
-
-logger = logging.getLogger("tap-msghistory.airbyte")
 
 
 def spec(_: Namespace, writer: MessageWriter) -> bool:
@@ -33,12 +27,15 @@ def spec(_: Namespace, writer: MessageWriter) -> bool:
 def check(arguments: Namespace, writer: MessageWriter) -> bool:
     """Send one small request to each configured vendor, and write whether the settings are right."""
     try:
-        errors = [*map(describe_error, _check_vendors(_account(arguments)))]
+        account = _account(arguments)
     except TapError as error:
-        errors = [describe_error(error)]
+        errors: list[Exception] = [error]
+    else:
+        errors = check_vendors(account)
     status = protocol.AirbyteConnectionStatus(protocol.Status.SUCCEEDED)
     if errors:
-        status = protocol.AirbyteConnectionStatus(protocol.Status.FAILED, "; ".join(dict.fromkeys(errors)))
+        reasons = "; ".join(dict.fromkeys(map(describe_error, errors)))
+        status = protocol.AirbyteConnectionStatus(protocol.Status.FAILED, reasons)
     writer.write(protocol.AirbyteMessage(protocol.Type.CONNECTION_STATUS, connectionStatus=status))
     return True  # the failure is in the message
 
@@ -86,20 +83,3 @@ def run(arguments: Namespace, writer: MessageWriter) -> int:
 def _account(arguments: Namespace) -> Account:
     """Return the account of the config. Raises `TapError`."""
     return Account(specification.settings(read_json(arguments.config, "--config")))
-
-
-def _check_vendors(account: Account) -> Iterable[Exception]:
-    """Return the errors of the vendors that cannot be read."""
-    # Whatever ranges a read would request, the credentials are checked.
-    account = Account({name: value for name, value in account.config.items() if name != "reread"})
-    account.limit_waits()
-    run, checked = SyncRun(account), dict[Vendor, HistorySource]()
-    for source in run.sources:
-        checked.setdefault(source.vendor, source)
-    for source in checked.values():
-        run.failures.guard(source.name, source.client, partial(_check, HistorySync(source, run)))
-    return run.failures.errors.values()
-
-
-def _check(sync: HistorySync) -> None:
-    logger.info("%s: %s", sync.source.name, sync.check({}))

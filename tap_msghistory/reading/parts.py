@@ -8,17 +8,27 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from threading import Event
+from typing import NamedTuple
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Size, Window
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.stats import WindowStats
+from tap_msghistory.timestamps import MILLISECOND
 
 #: Estimated pieces per reader. The size of a part is accurate to about one piece.
 _PIECES = 4
 #: Maximum number of times that pieces are halved. Only inconsistent responses would require more.
 _MAX_ROUNDS = 16
+
+
+class Part(NamedTuple):
+    """The windows of one reader."""
+
+    windows: list[Window]
+    shares_start_boundary: bool = False  #: another part ends where this one starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +59,18 @@ def max_readers(source: HistorySource, accounts: int) -> int:
     return min(limit for limit in limits if limit)
 
 
-def divided(source: HistorySource, windows: list[Window], readers: int) -> list[list[Window]]:
-    """Return at most `readers` groups of windows.
+def parts(source: HistorySource, windows: list[Window], readers: int) -> list[Part]:
+    """Return at most `readers` parts, in order.
 
     For more than one reader, sends small requests. Raises `ApiError`.
     """
-    if not windows or readers == 1:
-        return [windows] if windows else []
-    with _estimator(source) as estimate:
-        return divide(survey(windows, estimate, readers), readers)
+    groups = [windows] if windows else []
+    if windows and readers > 1:
+        with _estimator(source) as estimate:
+            groups = divide(survey(windows, estimate, readers), readers)
+    # Requests start a millisecond early, so windows a millisecond apart share an instant too.
+    shares = [later[0].start <= earlier[-1].end + MILLISECOND for earlier, later in pairwise(groups)]
+    return [*map(Part, groups, [False, *shares])]
 
 
 def survey(

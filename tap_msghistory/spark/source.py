@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,15 +20,16 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStrea
 from pyspark.sql.types import StructType
 
 from tap_msghistory.errors import TapError, describe_error
-from tap_msghistory.planning import bookmarks, rereads
+from tap_msghistory.planning import bookmarks
 from tap_msghistory.planning.bookmarks import Bookmark
 from tap_msghistory.planning.plan import plan
 from tap_msghistory.planning.windows import Window
-from tap_msghistory.reading.parts import max_readers
+from tap_msghistory.reading.parts import Part, max_readers, parts
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.spark.columns import Columns
 from tap_msghistory.spark.options import NamedAccount, ReadOptions
-from tap_msghistory.spark.partitions import HistoryPartition, partition
+from tap_msghistory.syncing.history_sync import HistorySync
+from tap_msghistory.syncing.run import SyncRun
 from tap_msghistory.timestamps import now
 
 if TYPE_CHECKING:
@@ -105,6 +106,15 @@ def _redacted_errors(account: NamedAccount | None = None) -> Iterator[None]:
         raise TapError(f"{prefix}{describe_error(error)}") from None
 
 
+@dataclass
+class HistoryPartition(InputPartition):
+    """The part of one task. It contains no credential, only the index of the account in the options."""
+
+    account: int
+    part: Part
+    shared_by: int = 1  #: partitions with the same credential, including this one
+
+
 class _Reader:
     """The common part of batch and streaming readers. It is pickled, so it has no clients or locks."""
 
@@ -115,11 +125,12 @@ class _Reader:
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield a partition's messages in batches. Raises `TapError`."""
-        part = cast("HistoryPartition", partition)
-        account = self._options.accounts[part.account]
+        task = cast("HistoryPartition", partition)
+        account = self._options.accounts[task.account]
         with _redacted_errors(account):
-            source = account.source(self._options.source_type, part.shared_by)
-            for batch in source.read(part.windows, shares_start_boundary=part.shares_start_boundary):
+            source = account.source(self._options.source_type, task.shared_by)
+            windows, shares_start_boundary = task.part
+            for batch in source.read(windows, shares_start_boundary=shares_start_boundary):
                 if batch.rejected and not self._options.rejected_column:
                     raise TapError(
                         f"{source.name}: {len(batch.rejected)} messages of a window are invalid "
@@ -127,38 +138,6 @@ class _Reader:
                         "return such messages in the column rejected"
                     )
                 yield self._columns.to_arrow(batch, source.account.constants)
-
-    def _latest(self, start: Offset | None, moment: datetime) -> Offset:
-        """Return the offset that a read at `moment` reaches; without `start`, its span is unlimited."""
-        end = {**(start or {})}
-        for account in self._options.accounts:
-            with _redacted_errors(account):
-                source, key = self._driver_source(account)
-                settings = source.account.settings
-                until = settings.read_until(moment)
-                bookmark = _bookmark(end, key, source)
-                read_to = max(bookmark.read_to, settings.schedule.start_date)
-                if until <= read_to:
-                    continue
-                span = self._options.max_span_per_trigger
-                reached = until if span is None or start is None else min(until, read_to + span)
-                state: dict[str, Any] = {}
-                moved = Bookmark(reached, as_of=until, read_from=bookmark.read_from)
-                bookmarks.write(moved, source.replication_key, state)
-                end[key] = state
-        return end
-
-    def _between(self, start: Offset, end: Offset) -> list[HistoryPartition]:
-        """Return the partitions to read between two offsets. Raises `TapError`."""
-
-        def windows_of(source: HistorySource, key: str) -> list[Window]:
-            if key not in end:
-                return []
-            reached, bookmark = _bookmark(end, key, source), _bookmark(start, key, source)
-            schedule = source.account.settings.schedule
-            return plan(bookmark, reached.as_of, schedule, source.max_span, new_until=reached.read_to)
-
-        return self._divided(windows_of)
 
     def _divided(self, windows_of: Callable[[HistorySource, str], list[Window]]) -> list[HistoryPartition]:
         """Return the partitions of each account's windows. Raises `TapError`."""
@@ -172,9 +151,9 @@ class _Reader:
                 windows = windows_of(source, key)
                 limit = max_readers(source, credentials.count(credentials[number]))
                 count = min(limit, max(1, self._options.num_partitions // len(accounts)))
-                found += partition(source, windows, number, count)
-        shared_by = Counter(credentials[part.account] for part in found)
-        return [replace(part, shared_by=shared_by[credentials[part.account]]) for part in found]
+                found += [HistoryPartition(number, part) for part in parts(source, windows, count)]
+        shared_by = Counter(credentials[task.account] for task in found)
+        return [replace(task, shared_by=shared_by[credentials[task.account]]) for task in found]
 
     def _driver_source(self, account: NamedAccount) -> tuple[HistorySource, str]:
         """Return an account's history for use on the driver, and its key in an offset."""
@@ -187,12 +166,9 @@ class MessageHistoryReader(_Reader, DataSourceReader):
 
     def partitions(self) -> Sequence[HistoryPartition]:
         """Return partitions of about equal numbers of messages. Raises `TapError`."""
-        if self._options.has_rereads:
-            found = self._divided(_reread_windows)
-        else:
-            found = self._between({}, self._latest(None, now()))
+        found = self._divided(_first_windows)
         # Spark would replace an empty list with a partition that cannot be read.
-        return found or [HistoryPartition(0, [], shares_start_boundary=False)]
+        return found or [HistoryPartition(0, Part([]))]
 
 
 class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -216,17 +192,40 @@ class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTrigge
 
     def latestOffset(self, start: Offset | None = None, limit: object = None) -> Offset:  # type: ignore[override]  # noqa: N802, ARG002
         """Return the end of the next micro-batch; PySpark before 4.2 does not pass `start`."""
-        return self._latest(start, self._moment or now())
+        end = {**(start or {})}
+        for account in self._options.accounts:
+            with _redacted_errors(account):
+                source, key = self._driver_source(account)
+                settings = source.account.settings
+                until = settings.read_until(self._moment or now())
+                bookmark = _bookmark(end, key, source)
+                read_to = max(bookmark.read_to, settings.schedule.start_date)
+                if until <= read_to:
+                    continue
+                span = self._options.max_span_per_trigger
+                # Without `start`, the next micro-batch cannot be told from the first one.
+                reached = until if span is None or start is None else min(until, read_to + span)
+                state: dict[str, Any] = {}
+                moved = Bookmark(reached, as_of=until, read_from=bookmark.read_from)
+                bookmarks.write(moved, source.replication_key, state)
+                end[key] = state
+        return end
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[HistoryPartition]:
         """Return the partitions of new messages and of due revisits. Raises `TapError`."""
-        return self._between(start, end)
+
+        def windows_of(source: HistorySource, key: str) -> list[Window]:
+            if key not in end:
+                return []
+            reached, bookmark = _bookmark(end, key, source), _bookmark(start, key, source)
+            schedule = source.account.settings.schedule
+            return plan(bookmark, reached.as_of, schedule, source.max_span, new_until=reached.read_to)
+
+        return self._divided(windows_of)
 
 
-def _reread_windows(source: HistorySource, _: str) -> list[Window]:
-    settings = source.account.settings
-    until = settings.visible_until(now())
-    return rereads.windows(settings.rereads, source.name, until, source.max_span)
+def _first_windows(source: HistorySource, _: str) -> list[Window]:
+    return HistorySync(source, SyncRun(source.account)).plan({}).windows
 
 
 def _columns(options: ReadOptions) -> Columns:
