@@ -9,7 +9,7 @@ from typing import Any
 
 from backoff import full_jitter
 
-from tap_msghistory.config.settings import Settings
+from tap_msghistory.config.values import Settings
 from tap_msghistory.http.client import Client
 from tap_msghistory.http.rate_limiter import RateLimiter
 from tap_msghistory.http.request import ErrorRule
