@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 from datetime import timedelta, timezone
-from itertools import cycle, pairwise
 from threading import Thread
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 pytest.importorskip("pyspark", reason="needs the extra spark")
 
@@ -20,8 +17,8 @@ import pyarrow as pa
 
 from msghistory_sandbox.history import Message
 from tap_msghistory.errors import TapError
-from tap_msghistory.planning.windows import TARGET_WINDOW_ROWS, Reason, Window
-from tap_msghistory.reading.parts import Part, divide, survey
+from tap_msghistory.planning.windows import Reason, Window
+from tap_msghistory.reading.parts import Part
 from tap_msghistory.spark.source import (
     HistoryPartition,
     MessageHistoryDataSource,
@@ -165,38 +162,6 @@ def test_an_export_is_read_by_one_task(sandbox):
 
 
 # Partitions.
-
-WINDOWS = st.lists(st.integers(1, 10**9), min_size=2, max_size=9, unique=True).map(
-    lambda bounds: [
-        Window(END + timedelta(milliseconds=start), END + timedelta(milliseconds=end), Reason.NEW)
-        for start, end in pairwise(sorted(bounds))
-    ]
-)
-
-
-@given(WINDOWS, st.integers(1, 20), st.lists(st.floats(0, 10**7), min_size=1))
-def test_partitions_cover_the_plan_once_and_in_order(windows, tasks, estimates):
-    estimate = cycle(estimates)
-    groups = divide(survey(windows, lambda several: [next(estimate) for _ in several], tasks), tasks)
-    divided = [window for group in groups for window in group]
-    assert 1 <= len(groups) <= tasks
-    assert all(groups)
-    assert (divided[0].start, divided[-1].end) == (windows[0].start, windows[-1].end)
-    assert all(earlier.end == later.start for earlier, later in pairwise(divided))
-    assert {window.start for window in windows} <= {window.start for window in divided}
-
-
-@given(st.integers(1, 20), st.integers(TARGET_WINDOW_ROWS, 10**8))
-def test_partitions_of_an_even_history_have_similar_sizes(tasks, total):
-    whole = Window(END - timedelta(days=300), END, Reason.NEW)
-
-    def count(window):
-        return total * ((window.end - window.start) / (whole.end - whole.start))
-
-    groups = divide(survey([whole], lambda several: map(count, several), tasks), tasks)
-    sizes = [sum(map(count, group)) for group in groups]
-    assert len(groups) == min(tasks, -(-total // TARGET_WINDOW_ROWS)) or max(sizes) <= TARGET_WINDOW_ROWS
-    assert max(sizes) <= 2 * max(total / len(groups), TARGET_WINDOW_ROWS)
 
 
 def test_a_burst_is_divided_among_partitions(sandbox):
