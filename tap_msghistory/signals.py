@@ -12,12 +12,13 @@ Stop = Callable[[StoppedBySignal], None]
 
 
 def install(stop: Stop) -> list[int]:
-    """Call `stop` on SIGINT, SIGTERM and SIGHUP, unless they are ignored, as SIGHUP by nohup.
+    """Call `stop` on SIGINT, SIGTERM and SIGHUP. SIGHUP stays ignored under nohup.
 
     Returns the signals that are handled. Must be called in the main thread.
     """
-    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    handled = [number for number in numbers if number and signal.getsignal(number) is not signal.SIG_IGN]
+    handled: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
     for number in handled:
         signal.signal(number, lambda signum, _: stop(StoppedBySignal(signum)))
     return handled

@@ -203,10 +203,10 @@ class TapMessageHistory(Tap):
     # Command line
 
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the settings files. Raises `TapError` if one is not a JSON object."""
-        files.check_config_files(value)
-        return super().cb_config(ctx, param, value)
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ARG003
+        """Read the settings files; `ENV` is not a file. Raises `TapError` if one is not a JSON object."""
+        config = files.read_config(path for path in value if path != "ENV")
+        return _ConfigInput(config=config, parse_env="ENV" in value)
 
     @classmethod
     def invoke(  # type: ignore[override]

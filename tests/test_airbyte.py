@@ -140,6 +140,10 @@ def test_a_check_sends_one_request_per_vendor(life_like, tmp_path):
         ({"edna_api_key": KEY, "partner_gateway_api_key": KEY}, "; the partner gateway: status"),
         ({"start_date": KEY}, "Setting start_date must be"),
         ({"partner_gateway_credentials": KEY}, "must be JSON objects"),
+        ({"partner_gateway_credentials": {"partner_gateway_apikey": KEY}}, "mean partner_gateway_api_key?"),
+        ({"partner_gateway_credentials": {"start_date": KEY}}, "Setting start_date is unknown"),
+        ({"stream_map": {}}, "Setting stream_map has no effect in Airbyte. Transform messages"),
+        ({"objects_as_json": False}, "Setting objects_as_json has no effect in Airbyte"),
     ],
 )
 def test_a_failed_check_gives_the_reason_without_secrets(life_like, tmp_path, settings, reason):
@@ -343,6 +347,13 @@ def test_exhausted_retries_are_transient_errors(sandbox, tmp_path):
     output = read(tmp_path, config(sandbox, max_retry_seconds=0), EDNA)
     assert [error["failure_type"] for error in output.errors] == ["transient_error"]
     assert output.code == 1
+
+
+def test_streams_are_read_in_the_order_of_the_catalog(life_like, tmp_path):
+    output = read(tmp_path, config(life_like), SMS, EDNA, LEDGER)
+    assert [row["stream"] for row in output.records(LEDGER)] == [SMS, EDNA]
+    states = [(state["stream"]["stream_descriptor"]["name"]) for state in output.of_type("STATE")]
+    assert states == [LEDGER, SMS, LEDGER, EDNA]  # none is repeated
 
 
 def test_unknown_streams_are_errors_of_the_configuration(life_like, tmp_path):

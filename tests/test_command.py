@@ -127,6 +127,7 @@ def test_a_schema_test_sends_no_request(tmp_path):
         ({"start_date": "2024-01-01"}, "edna_api_key"),
         ({"start_date": "2024-99-01", "edna_api_key": "key"}, "start_date"),
         ("{", "not JSON"),
+        ('{"start_date": "2024-01-01", "edna_api_key": "key", "max_retry_seconds": NaN}', "not JSON"),
     ],
 )
 @pytest.mark.parametrize("mode", [(), ("--test",)])

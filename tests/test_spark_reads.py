@@ -266,6 +266,13 @@ def test_exactly_the_ranges_to_reread_are_read(life_like):
     assert len(read) == len(expected)
 
 
+def test_exports_are_read_again_without_the_setting_that_enables_them(sandbox):
+    reader = batch_reader(options(sandbox, EXPORT, reread=f"{EXPORT}=2024-03-01/2024-03-02"))
+    (task,) = reader.partitions()
+    (window,) = task.part.windows
+    assert (iso(window.start), iso(window.end)) == ("2024-03-01T00:00:00.000Z", "2024-03-02T00:00:00.000Z")
+
+
 @pytest.mark.parametrize(
     ("reader", "stream", "expected"),
     [

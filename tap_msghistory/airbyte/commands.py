@@ -12,7 +12,7 @@ from tap_msghistory.airbyte.reading import Reading
 from tap_msghistory.cli.display import displayed
 from tap_msghistory.cli.files import read_json
 from tap_msghistory.config.account import Account
-from tap_msghistory.errors import StoppedBySignal, TapError, describe_error
+from tap_msghistory.errors import StoppedBySignal, describe_error
 from tap_msghistory.output import OutputError
 from tap_msghistory.syncing.checks import check_vendors
 from tap_msghistory.syncing.run import SyncRun
@@ -27,11 +27,11 @@ def spec(_: Namespace, writer: MessageWriter) -> bool:
 def check(arguments: Namespace, writer: MessageWriter) -> bool:
     """Send one small request to each configured vendor, and write whether the settings are right."""
     try:
-        account = _account(arguments)
-    except TapError as error:
-        errors: list[Exception] = [error]
-    else:
-        errors = check_vendors(account)
+        errors = check_vendors(_account(arguments))
+    except OutputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every failure is the result of the check
+        errors = [error]
     status = protocol.AirbyteConnectionStatus(protocol.Status.SUCCEEDED)
     if errors:
         reasons = "; ".join(dict.fromkeys(map(describe_error, errors)))
@@ -56,7 +56,7 @@ def read(arguments: Namespace, writer: MessageWriter) -> bool:
         errors = Reading(run, writer).read(selected, known_states)
     # After all streams, because some consumers stop at the first error.
     for name, error in errors.items():
-        writer.write(error_message(error, name))
+        writer.write(error_message(f"{name}: {describe_error(error)}", error, name))
     return not errors
 
 
@@ -73,10 +73,11 @@ def run(arguments: Namespace, writer: MessageWriter) -> int:
     except OutputError:
         raise
     except StoppedBySignal as stopped:
-        writer.write(error_message(stopped))
+        text = stopped.describe(resumes=arguments.command == "read")
+        writer.write(error_message(text, stopped))
         raise
     except Exception as error:  # noqa: BLE001 - its text may quote a key or a message
-        writer.write(error_message(error))
+        writer.write(error_message(describe_error(error), error))
         return 1
 
 

@@ -13,7 +13,7 @@ import msgspec
 from airbyte_protocol_dataclasses import models as protocol
 from airbyte_protocol_dataclasses.models import FailureType
 
-from tap_msghistory.errors import ApiError, StoppedBySignal, TapError, describe_error
+from tap_msghistory.errors import ApiError, StoppedBySignal, TapError
 from tap_msghistory.output import LineWriter
 
 _LEVELS = {"WARNING": protocol.Level.WARN, "CRITICAL": protocol.Level.FATAL, **protocol.Level.__members__}
@@ -42,11 +42,10 @@ def status_message(stream: str, status: protocol.AirbyteStreamStatus) -> protoco
     return _trace(protocol.TraceType.STREAM_STATUS, stream_status=content)
 
 
-def error_message(error: Exception | StoppedBySignal, stream: str | None = None) -> protocol.AirbyteMessage:
+def error_message(text: str, error: BaseException, stream: str | None = None) -> protocol.AirbyteMessage:
     """Return an error that ends a stream, or the run."""
-    text = error.describe(resumes=True) if isinstance(error, StoppedBySignal) else describe_error(error)
     content = protocol.AirbyteErrorTraceMessage(
-        f"{stream}: {text}" if stream else text,
+        text,
         failure_type=_failure_type(error),
         stream_descriptor=protocol.StreamDescriptor(stream) if stream else None,
     )

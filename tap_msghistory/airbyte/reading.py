@@ -37,13 +37,14 @@ class Reading:
 
         Raises `FatalError`, and `StoppedBySignal` after a complete line.
         """
-        declared, failures = {stream.name: stream for stream in self._run.streams}, self._run.failures
+        declared = {stream.name: stream for stream in self._run.streams}
+        errors: dict[str, Exception] = {}
         for stream in selected:
             name = stream.name
             if name in declared:
                 self._outputs[name] = StreamOutput(declared[name], stream, states.get(name, {}), self._writer)
             else:
-                failures.keep(name, TapError(describe_absent_stream(name)))
+                errors[name] = TapError(describe_absent_stream(name))
                 self._writer.write(status_message(name, AirbyteStreamStatus.INCOMPLETE))
         try:
             self._read()
@@ -53,7 +54,8 @@ class Reading:
                     output.abort()
             raise
         skipped = TapError("skipped because another stream with the same credential failed")
-        return {**failures.errors, **dict.fromkeys(failures.skipped, skipped)}
+        failures = self._run.failures
+        return {**errors, **failures.errors, **dict.fromkeys(failures.skipped, skipped)}
 
     def _read(self) -> None:
         run, outputs = self._run, self._outputs
@@ -61,11 +63,11 @@ class Reading:
         auxiliary = [outputs[stream.name] for stream in run.auxiliary if stream.name in outputs]
         for output in auxiliary:
             output.start()
-        for source in run.sources:
-            if source.name in outputs:
-                output = outputs[source.name]
+        sources = {source.name: source for source in run.sources}
+        for name, output in outputs.items():
+            if source := sources.get(name):
                 output.start()
-                run.failures.guard(source.name, source.client, partial(self._sync, source, output))
+                run.failures.guard(name, source.client, partial(self._sync, source, output))
                 output.abort()
         for output in auxiliary:
             output.complete()

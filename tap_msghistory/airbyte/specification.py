@@ -10,6 +10,7 @@ from airbyte_protocol_dataclasses import models as protocol
 
 from tap_msghistory.config.interface import InterfaceSettings
 from tap_msghistory.config.settings import SETTINGS
+from tap_msghistory.config.validation import hint
 from tap_msghistory.errors import TapError
 from tap_msghistory.schemas import json_type
 
@@ -66,9 +67,10 @@ def settings(config: Any) -> dict[str, Any]:
     credentials = config.get(_CREDENTIALS) or {} if isinstance(config, dict) else None
     if not isinstance(credentials, dict):
         raise TapError(f"The config and its {_CREDENTIALS} must be JSON objects")
-    flat = {**config, **credentials}
-    for name in (_CREDENTIALS, "auth_type"):
-        flat.pop(name, None)
+    credentials = {name: value for name, value in credentials.items() if name != "auth_type"}
+    for name in credentials.keys() - _IN_CREDENTIALS:
+        raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
+    flat = {name: value for name, value in config.items() if name != _CREDENTIALS} | credentials
     _SETTINGS.check_names(flat, allow_unknown=True)
     resolved = _SETTINGS.resolve(flat)
     for warning in _SETTINGS.warnings(resolved):

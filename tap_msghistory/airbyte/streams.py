@@ -39,6 +39,7 @@ class StreamOutput:
         name = msgspec.json.encode(self._name)
         self._head = b'{"type":"RECORD","record":{"stream":' + name + b',"data":'
         self._count = 0
+        self._has_state = False
         self._status: AirbyteStreamStatus | None = None
 
     def start(self) -> None:
@@ -63,11 +64,12 @@ class StreamOutput:
         if self.is_full_refresh:
             state[states.FULL_REFRESH] = states.COMPLETE if is_complete else states.INCOMPLETE
         self._writer.write(state_message(self._name, state, self._count))
-        self._count = 0
+        self._count, self._has_state = 0, True
 
     def complete(self) -> None:
         """Write the last state, which ends a full refresh, and report that the stream has been read."""
-        self.write_state(is_complete=True)
+        if self.is_full_refresh or self._count or not self._has_state:
+            self.write_state(is_complete=True)
         self._set_status(AirbyteStreamStatus.COMPLETE)
 
     def abort(self) -> None:

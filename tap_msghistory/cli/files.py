@@ -14,19 +14,27 @@ def read_json(file: Path | IO[str], option: str) -> Any:
     """Return the content of a file. Raises `TapError` if it is not readable or not JSON."""
     name, read = (file, file.read_bytes) if isinstance(file, Path) else (file.name, file.read)
     try:
-        return json.loads(read())
-    except ValueError as error:
+        return json.loads(read(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         # The error's text contains a position, but not the content.
         raise TapError(f"The file {name}, given with {option}, is not JSON: {error}") from error
     except OSError as error:
         raise TapError(f"The file {name}, given with {option}, cannot be read: {error.strerror}") from error
 
 
-def check_config_files(paths: Iterable[str]) -> None:
-    """Raise `TapError` if a settings file does not contain a JSON object; `ENV` is not a file."""
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def read_config(paths: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of all files, of which later ones take precedence. Raises `TapError`."""
+    config: dict[str, Any] = {}
     for path in paths:
-        if path != "ENV" and not isinstance(read_json(Path(path), "--config"), dict):
+        content = read_json(Path(path), "--config")
+        if not isinstance(content, dict):
             raise TapError(f"The file {path}, given with --config, must contain a JSON object")
+        config |= content
+    return config
 
 
 def read_state(file: IO[str] | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tap_msghistory.config import validation
-from tap_msghistory.config.settings import FLATTENING_SETTINGS, SETTINGS, STREAM_MAP_SETTINGS
+from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 
 
@@ -32,8 +32,8 @@ class InterfaceSettings:
         """
         self._interface, self._own_names = interface, own_names
         self._replacements = {
-            **dict.fromkeys(STREAM_MAP_SETTINGS, maps),
-            **dict.fromkeys((*FLATTENING_SETTINGS, "objects_as_json"), objects),
+            **dict.fromkeys(("stream_map", "faker_config"), maps),
+            **dict.fromkeys(("flattening_", "objects_as_json"), objects),
             "batch_config": "There are no Singer messages",
             **replacements,
         }
@@ -41,20 +41,22 @@ class InterfaceSettings:
         self.properties: dict[str, Any] = {
             name: declaration
             for name, declaration in SETTINGS["properties"].items()
-            if name not in self._replacements
+            if self._replacement(name) is None
         }
         self._schema = {**SETTINGS, "properties": self.properties}
 
     def check_names(self, names: Iterable[str], *, allow_unknown: bool = False) -> None:
         """Raise `TapError` if a setting has no effect or, by default, is unknown."""
         for name in names:
-            if name in self._replacements:
-                raise TapError(
-                    f"Setting {name} has no effect in {self._interface}. {self._replacements[name]}"
-                )
+            if replacement := self._replacement(name):
+                raise TapError(f"Setting {name} has no effect in {self._interface}. {replacement}")
             if name not in self.properties and not allow_unknown:
                 known = [*self.properties, *self._own_names]
                 raise TapError(f"Setting {name} is unknown{validation.hint(name, known)}")
+
+    def _replacement(self, name: str) -> str | None:
+        """Return what to use instead of a setting without effect, also if only its start is right."""
+        return next((text for start, text in self._replacements.items() if name.startswith(start)), None)
 
     def resolve(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config with defaults. Raises `TapError` with all invalid settings."""

@@ -19,12 +19,6 @@ SUBSCRIBER_TYPES = (
     "YANDEX_ID", "EXT_USER_ID", "FACEBOOK_ID", "EDNA_ID",
 )  # fmt: skip
 
-#: Settings that the SDK adds for the tap. Other interfaces have no use for them.
-STREAM_MAP_SETTINGS = ("stream_maps", "stream_map_config", "faker_config")
-FLATTENING_SETTINGS = (
-    "flattening_enabled", "flattening_max_depth", "flattening_max_key_length", "flattening_separator",
-)  # fmt: skip
-
 SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "start_date",
@@ -216,7 +210,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="PT1M",
         title="Visibility lag",
-        examples=["P7D", "PT1H"],
+        examples=["PT1M", "PT10M"],
         description="ISO 8601 duration that a message may take to appear in the vendor's API. More recent "
         "messages are read by the next run.",
     ),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 
-from tap_msghistory.config.account import Account
+from tap_msghistory.config.account import Account, Vendor
+from tap_msghistory.errors import FatalError
 from tap_msghistory.syncing.history_sync import HistorySync
 from tap_msghistory.syncing.run import SyncRun
 
@@ -13,17 +13,19 @@ logger = logging.getLogger("tap-msghistory.checks")
 
 
 def check_vendors(account: Account) -> list[Exception]:
-    """Send one small request to each configured vendor, and return the failures."""
+    """Send one small request to each configured vendor, and return the failures. Raises `FatalError`."""
     # Whatever ranges a run would reread, the credentials are checked.
     account = Account({name: value for name, value in account.config.items() if name != "reread"})
     account.limit_waits()
-    run = SyncRun(account)
-    # The first stream of each vendor, in the order of the streams.
-    sources = {source.vendor: source for source in reversed(run.sources)}
-    for source in reversed(sources.values()):
-        run.failures.guard(source.name, source.client, partial(_check, HistorySync(source, run)))
-    return [*run.failures.errors.values()]
-
-
-def _check(sync: HistorySync) -> None:
-    logger.info("%s: %s", sync.source.name, sync.check({}))
+    run, checked, errors = SyncRun(account), set[Vendor](), list[Exception]()
+    for source in run.sources:
+        if source.vendor in checked:
+            continue
+        checked.add(source.vendor)
+        try:
+            logger.info("%s: %s", source.name, HistorySync(source, run).check({}))
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the other vendor is checked regardless
+            errors.append(error)
+    return errors

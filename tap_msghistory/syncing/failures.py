@@ -52,7 +52,7 @@ class Failures:
         except Exception as error:  # noqa: BLE001 - the other streams are read regardless of this failure
             if is_credential_refusal(error) or (skips_others and isinstance(error, ApiError)):
                 self._abandoned.append(client)
-            self.keep(name, error)
+            self._keep(name, error)
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
@@ -61,8 +61,7 @@ class Failures:
         for error in self.errors.values():
             raise error
 
-    def keep(self, name: str, error: Exception) -> None:
-        """Record and log the failure of a stream."""
+    def _keep(self, name: str, error: Exception) -> None:
         self.errors[name] = error
         self._progress.end(name, "failed")
         for location in traceback_locations(error):

@@ -103,7 +103,7 @@ class HistorySync:
     def _plan(self, bookmark: Bookmark) -> Plan:
         settings, source = self._run.account.settings, self.source
         if settings.rereads:
-            self._run.check_rereads()
+            self._run.check_rereads(source.name)
             until = settings.visible_until(source.client.now())
             windows = rereads.windows(settings.rereads, source.name, until, source.max_span)
             return Plan(bookmark, until, windows)

@@ -50,9 +50,9 @@ class SyncRun:
         """The declarations of all streams."""
         return [*self.auxiliary, *self.sources]
 
-    def check_rereads(self) -> None:
-        """Raise `FatalError` if the setting `reread` names a stream that is not enabled."""
-        enabled = [source.name for source in self.sources]
+    def check_rereads(self, name: str) -> None:
+        """Raise `FatalError` if the setting `reread` has a stream that is not enabled, except for `name`."""
+        enabled = [name, *(source.name for source in self.sources if source.name != name)]
         for range_ in self.account.settings.rereads:
             if range_.stream not in enabled:
                 raise FatalError(
