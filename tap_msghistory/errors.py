@@ -69,14 +69,6 @@ def describe_error(error: Exception) -> str:
     return f"Unexpected {type(error).__name__} in {traceback_locations(error)[-1]}"
 
 
-def describe_absent_stream(name: str) -> str:
-    """Return one line about a stream that a catalog selects."""
-    return (
-        f"The catalog selects {name}, which does not exist. Check its name, the credentials of its "
-        "vendor and, for partner_gateway_history_export, the setting partner_gateway_export"
-    )
-
-
 class StoppedBySignal(BaseException):
     """SIGTERM, SIGINT or SIGHUP: the tap ends after a complete line, with exit code 128 + `signum`."""
 

@@ -1,8 +1,9 @@
-"""Tunes the garbage collector of a command."""
+"""The start of a command."""
 
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,11 @@ _ALLOCATIONS_PER_COLLECTION = 100_000
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import modules in the block without garbage collections, and collect seldom afterwards."""
+    """Import modules in the block without garbage collections, and collect seldom afterwards.
+
+    Until the command handles signals, SIGINT ends the process without a traceback.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
     gc.disable()
     yield

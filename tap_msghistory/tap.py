@@ -29,7 +29,7 @@ from tap_msghistory.config import validation
 from tap_msghistory.config.account import Account
 from tap_msghistory.config.environment import read_environment
 from tap_msghistory.config.settings import SETTINGS
-from tap_msghistory.errors import StoppedBySignal, TapError, describe_absent_stream
+from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.reconciling import FORMATS
 from tap_msghistory.streams import (
     HISTORY_STREAMS,
@@ -140,7 +140,7 @@ class TapMessageHistory(Tap):
         """Warn about selected streams that do not exist; the SDK ignores them."""
         for name, entry in catalog.items():
             if name not in present and entry.metadata.root.selected:
-                self.logger.warning(describe_absent_stream(name))
+                self.logger.warning(self.sync_run.absent_stream(name))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Load the state of an earlier run. Raises `TapError` if it is not readable."""
@@ -149,15 +149,15 @@ class TapMessageHistory(Tap):
             isinstance(bookmark, dict) for bookmark in bookmarks.values()
         ):
             raise TapError("The state is not readable: bookmarks must be an object with an object per stream")
-        known = {source.name for source in vendors.SOURCES} | self.streams.keys()
-        for name in bookmarks.keys() - known:
-            self.logger.warning("The state has a bookmark for %s, which is not a stream of this tap", name)
+        self.sync_run.warn_about_unknown_bookmarks(bookmarks)
         super().load_state(state)
 
     # Runs
 
     def sync_all(self) -> None:  # type: ignore[misc] # declared final by the SDK
         """Sync all streams. Raises the failures of streams after the others have been read."""
+        if not self._selected_histories:
+            self.logger.warning("No message history is selected, so nothing is read: check the catalog")
         super().sync_all()
         self.sync_run.failures.raise_if_any()
 

@@ -54,6 +54,10 @@ def test_a_state_of_another_account_is_refused(life_like):
         assert not output.records(EDNA)
         assert "belongs to another account" in str(errors[0])
     assert sync(config(life_like, account="retail"), state=state).state == state
+    unnamed = sync(config(life_like)).state
+    output = sync(config(life_like, account="retail"), state=unnamed, catch=errors.append)
+    assert not output.records(EDNA)
+    assert "was written without one" in str(errors[-1])
 
 
 @pytest.mark.parametrize("unknown", [{}, {"account": "the vendor's"}, {"Account": 7}])

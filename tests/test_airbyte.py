@@ -142,6 +142,11 @@ def test_a_check_sends_one_request_per_vendor(life_like, tmp_path):
         ({"partner_gateway_credentials": KEY}, "must be JSON objects"),
         ({"partner_gateway_credentials": {"partner_gateway_apikey": KEY}}, "mean partner_gateway_api_key?"),
         ({"partner_gateway_credentials": {"start_date": KEY}}, "Setting start_date is unknown"),
+        (
+            {"partner_gateway_credentials": {"auth_type": "api_key"}},
+            "api_key with partner_gateway_api_key, or",
+        ),
+        ({"partner_gateway_credentials": {"auth_type": KEY}}, "auth_type must be api_key with"),
         ({"stream_map": {}}, "Setting stream_map has no effect in Airbyte. Transform messages"),
         ({"objects_as_json": False}, "Setting objects_as_json has no effect in Airbyte"),
     ],

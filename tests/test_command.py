@@ -146,6 +146,7 @@ def test_wrong_settings_cause_one_line_and_exit_code_1(settings, reason, mode, t
         ("--state", '{"type": "STATE", "value": {}}'),
         ("--catalog", "[]"),
         ("--catalog", "{"),
+        ("--catalog", ""),
         ("--config", None),
     ],
 )

@@ -414,6 +414,24 @@ def test_several_accounts_share_tables_but_not_bookmarks(tmp_path, vendor):
     assert {name: state["replication_key_value"] for name, state in accounts.items()} == ends
 
 
+@pytest.mark.parametrize(("first", "second"), [("north", None), (None, "north")])
+def test_adding_or_removing_the_account_is_refused(tmp_path, vendor, first, second):
+    pipeline = duckdb_pipeline(tmp_path)
+    pipeline.run(message_history(**vendor.settings(account=first)))
+    before = len(vendor.requests)
+    with pytest.raises(PipelineStepFailed, match=r"loaded with(out)? the setting account"):
+        pipeline.run(message_history(**vendor.settings(account=second)))
+    assert len(vendor.requests) == before
+    pipeline.run(message_history(**vendor.settings(account=first)))
+
+
+def test_arguments_may_be_dates(tmp_path, vendor):
+    pipeline = duckdb_pipeline(tmp_path)
+    start, end = (END - timedelta(days=1)).date(), END - timedelta(hours=12)
+    pipeline.run(message_history(**vendor.settings(start_date=start, end_date=end)))
+    assert bookmarks(pipeline)[EDNA]["replication_key_value"] == iso(end)
+
+
 def test_a_reread_moves_no_bookmark(tmp_path, vendor):
     pipeline = duckdb_pipeline(tmp_path)
     pipeline.run(message_history(**vendor.settings()))

@@ -33,7 +33,8 @@ def half_way():
     progress = Progress(clock=lambda: seconds[0])
     stream = progress.start("edna_history", [REVISITED, NEW])
     stream.add_messages(1_200, Reason.REVISIT)
-    stream.add_window(REVISITED, rejected=3)
+    stream.add_window(REVISITED)
+    stream.rejected = 3
     for requests in (1, 3):  # one window has been read, the other is being read
         stats = progress.new_stats(threading.Event())
         stats.requests, stats.retries, stats.throttled_seconds = requests, requests // 2, requests / 2

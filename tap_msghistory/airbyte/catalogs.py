@@ -51,8 +51,8 @@ def configured(content: Any) -> list[ConfiguredStream]:
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TapError(
-            "The file given with --catalog is not a configured Airbyte catalog with the sync modes "
-            "full_refresh or incremental"
+            "The file given with --catalog is not a configured Airbyte catalog, an object with streams, each "
+            "with the member stream (from discover) and the sync_mode full_refresh or incremental"
         ) from error
 
 

@@ -12,7 +12,7 @@ from airbyte_protocol_dataclasses.models import AirbyteStreamStatus
 from tap_msghistory.airbyte.catalogs import ConfiguredStream
 from tap_msghistory.airbyte.messages import MessageWriter, status_message
 from tap_msghistory.airbyte.streams import StreamOutput
-from tap_msghistory.errors import FatalError, StoppedBySignal, TapError, describe_absent_stream
+from tap_msghistory.errors import FatalError, StoppedBySignal, TapError
 from tap_msghistory.output import OutputError
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
@@ -44,7 +44,7 @@ class Reading:
             if name in declared:
                 self._outputs[name] = StreamOutput(declared[name], stream, states.get(name, {}), self._writer)
             else:
-                errors[name] = TapError(describe_absent_stream(name))
+                errors[name] = self._run.absent_stream(name)
                 self._writer.write(status_message(name, AirbyteStreamStatus.INCOMPLETE))
         try:
             self._read()

@@ -67,15 +67,25 @@ def settings(config: Any) -> dict[str, Any]:
     credentials = config.get(_CREDENTIALS) or {} if isinstance(config, dict) else None
     if not isinstance(credentials, dict):
         raise TapError(f"The config and its {_CREDENTIALS} must be JSON objects")
-    credentials = {name: value for name, value in credentials.items() if name != "auth_type"}
-    for name in credentials.keys() - _IN_CREDENTIALS:
-        raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
-    flat = {name: value for name, value in config.items() if name != _CREDENTIALS} | credentials
+    flat = {name: value for name, value in config.items() if name != _CREDENTIALS} | _flat(credentials)
     _SETTINGS.check_names(flat, allow_unknown=True)
     resolved = _SETTINGS.resolve(flat)
     for warning in _SETTINGS.warnings(resolved):
         logger.warning(warning)
     return resolved
+
+
+def _flat(credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in the object with the credentials. Raises `TapError` if it is not complete."""
+    auth_type = credentials.get("auth_type")
+    names = next((names for kind, names in _ALTERNATIVES.values() if kind == auth_type), ())
+    if auth_type is not None and not (names and all(map(credentials.get, names))):
+        choices = ", or ".join(f"{kind} with {' and '.join(names)}" for kind, names in _ALTERNATIVES.values())
+        raise TapError(f"Setting {_CREDENTIALS}: auth_type must be {choices}")
+    found = {name: value for name, value in credentials.items() if name != "auth_type"}
+    for name in found.keys() - _IN_CREDENTIALS:
+        raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
+    return found
 
 
 def _credentials() -> dict[str, Any]:

@@ -19,8 +19,8 @@ FULL_REFRESH = "full_refresh"
 INCOMPLETE, COMPLETE = "incomplete", "complete"
 
 _FORM = (
-    "The state must be a list of states per stream, as the connector emits them, or a Singer state. To "
-    "resynchronize from start_date, use an empty list"
+    "The state must be a list of STATE messages, as the connector emits them, or of states per stream, or a "
+    "Singer state. To resynchronize from start_date, use an empty list"
 )
 
 
@@ -52,7 +52,8 @@ def read(content: Any) -> dict[str, dict[str, Any]]:
                 raise TapError(_FORM)
             content = to_airbyte(content)
         streams: list[Any] = []
-        for state in content:
+        for entry in content:
+            state = entry["state"] if entry["type"] == "STATE" else entry
             is_global = state["type"] == "GLOBAL"
             streams += state["global"]["stream_states"] if is_global else [state["stream"]]
         return {stream["stream_descriptor"]["name"]: {**(stream["stream_state"] or {})} for stream in streams}

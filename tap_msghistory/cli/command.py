@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
 from singer_sdk.plugin_base import SingerCommand
 from singer_sdk.tap_base import CliTestOptionValue
@@ -62,7 +63,8 @@ class TapCommand(SingerCommand):
             if option.name == "test":
                 # The SDK's callback runs the test before the other options are read.
                 option.callback, option.expose_value = None, True
-                option.help = _TEST_HELP
+                option.help, option.metavar = _TEST_HELP, "[all|schema]"
+                option.type = click.Choice([value.value for value in CliTestOptionValue])
         return cls(
             name=command.name,
             callback=command.callback,
@@ -91,6 +93,12 @@ class TapCommand(SingerCommand):
         others = [ctx.params["plan"], ctx.params["reconcile"] is not None, ctx.params["test"] != DISABLED]
         if sum(others) > 1:
             raise click.UsageError("--plan, --reconcile and --test cannot be combined", ctx)
+        if ctx.params["about_format"] and not ctx.params["about"]:
+            raise click.UsageError("--format requires --about", ctx)
+        if not ctx.params["about"] and ctx.get_parameter_source("config") is ParameterSource.DEFAULT:
+            raise TapError(
+                "No settings were given: use --config FILE, or --config ENV to read environment variables"
+            )
         self._is_sync = not any(others)
         return click.Command.invoke(self, ctx)
 

@@ -14,7 +14,11 @@ def read_json(file: Path | IO[str], option: str) -> Any:
     """Return the content of a file. Raises `TapError` if it is not readable or not JSON."""
     name, read = (file, file.read_bytes) if isinstance(file, Path) else (file.name, file.read)
     try:
-        return json.loads(read(), parse_constant=_refuse)
+        if not (content := read()).strip():
+            raise TapError(f"The file {name}, given with {option}, is empty")
+        return json.loads(content, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise TapError(f"The file {name}, given with {option}, is not text in UTF-8") from error
     except (ValueError, RecursionError) as error:
         # The error's text contains a position, but not the content.
         raise TapError(f"The file {name}, given with {option}, is not JSON: {error}") from error

@@ -49,7 +49,8 @@ def read(account: Account) -> Iterator[Tables]:
             if source.name in selected:
                 yield from _read_history(HistorySync(source, run, signals.raise_if_signalled), run)
     except Exception as error:  # noqa: BLE001 - its text may quote a message
-        failure = TapError(describe_error(error))
+        prefix = "".join(f"account {name}: " for name in account.constants.values())
+        failure = TapError(f"{prefix}{describe_error(error)}")
     else:
         for line in run.progress.summary():
             logger.info(line)
@@ -82,8 +83,16 @@ def _disposition(resource: DltResource) -> Any:
 
 
 def _state(name: str, account: Account) -> dict[str, Any]:
-    """Return the state of a history, in the form of a Singer bookmark. Each account has its own."""
+    """Return the state of a history, in the form of a Singer bookmark. Each account has its own.
+
+    Raises `TapError` if earlier loads had no account and this one has, or the other way round.
+    """
     state: dict[str, Any] = dlt.current.resource_state(name)
+    if state and bool(account.constants) != (_ACCOUNTS in state):
+        raise TapError(
+            f"The table {name} was loaded {'without' if account.constants else 'with'} the setting account, "
+            "which is part of its key: use the same setting, or another pipeline and dataset"
+        )
     for account_name in account.constants.values():
         state = state.setdefault(_ACCOUNTS, {}).setdefault(account_name, {})
     return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any
 
 from dlt.common.configuration import configspec, resolve_configuration
@@ -45,9 +46,12 @@ MessageHistorySettings = _spec()
 def resolve(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the valid settings, with defaults. Arguments take precedence over dlt's configuration.
 
-    Raises `TapError` with all invalid settings.
+    Arguments may be dates and times. Raises `TapError` with all invalid settings.
     """
     _SETTINGS.check_names(arguments)
+    arguments = {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in arguments.items()
+    }
     resolved = resolve_configuration(MessageHistorySettings(), explicit_value=arguments)
     config = _SETTINGS.resolve({name: resolved[name] for name in _SETTINGS.properties})
     for warning in _SETTINGS.warnings(config):

@@ -204,7 +204,13 @@ def _classify_error(error: urllib3.exceptions.HTTPError, host: str) -> Retry | F
         )
     # The text of these errors can contain the request. Their names are enough.
     names = " < ".join(dict.fromkeys(type_.__name__ for type_ in types))
-    return Retry(f"no complete response from {host} ({names}); check the base URL if this persists")
+    if any(issubclass(type_, urllib3.exceptions.ProxyError) for type_ in types):
+        advice = "check HTTPS_PROXY"
+    elif any(issubclass(type_, urllib3.exceptions.NameResolutionError) for type_ in types):
+        advice = "the name of the host was not found: check the network and the base URL"
+    else:
+        advice = "check the network and the base URL"
+    return Retry(f"no complete response from {host} ({names}); if this persists, {advice}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

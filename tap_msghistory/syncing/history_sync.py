@@ -89,10 +89,10 @@ class HistorySync:
             found = bookmarks.read(state, self._schedule.start_date, self.source.replication_key)
         except ValueError as error:
             raise TapError(f"The state of {self.source.name} is not readable: {error}") from error
-        if found.account not in {None, account}:
+        if state and found.account != account:
             raise TapError(
-                f"The state of {self.source.name} belongs to another account: use a separate state for each "
-                "account"
+                f"The state of {self.source.name} belongs to another account, or was written without one: "
+                "use a separate state for each account, and set account before the first load"
             )
         return replace(found, account=account)
 
@@ -165,6 +165,7 @@ class HistorySync:
             window = batch.window
             if batch.rejected:
                 rejected += len(batch.rejected)
+                progress.rejected += len(batch.rejected)
                 rows = [run.rejection_row(name, message) for message in batch.rejected]
                 yield SyncedBatch(rejected=rows)
                 run.rejections.count(rows)
@@ -180,7 +181,7 @@ class HistorySync:
             yield SyncedBatch(records=batch.records, completed=completed)
             batch.records.clear()  # frees the memory before the next window is awaited
             if completed:
-                progress.add_window(window, rejected)
+                progress.add_window(window)
                 messages = rejected = 0
         progress.ended = run.progress.clock()
         self._warn_about_findings(progress)

@@ -62,11 +62,10 @@ class StreamProgress:
         else:
             self.revisited += count
 
-    def add_window(self, window: Window, rejected: int) -> None:
+    def add_window(self, window: Window) -> None:
         """Count a window that has been emitted."""
         self.reached = window.end
         self.covered += window.end - window.start
-        self.rejected += rejected
 
     def rate(self, now: float) -> float:
         """Return the number of messages per second."""

@@ -56,7 +56,7 @@ class Rejections:
             raise FatalError(
                 f"{self._rejected} messages are invalid, which exceeds max_rejected ({self._max_rejected}); "
                 f"{self.location if self.are_kept else 'nothing was loaded'}; "
-                f"the last reason: {rows[-1]['reason']}"
+                f"the last reason: {rows[-1]['reason']}. To accept them, increase max_rejected"
             )
 
 

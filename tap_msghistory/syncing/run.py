@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -9,7 +11,7 @@ from uuid import uuid4
 from tap_msghistory import vendors
 from tap_msghistory.config.account import Account
 from tap_msghistory.config.validation import hint
-from tap_msghistory.errors import FatalError
+from tap_msghistory.errors import FatalError, TapError
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
@@ -18,6 +20,8 @@ from tap_msghistory.syncing.failures import Failures
 from tap_msghistory.syncing.ledger import SYNC_WINDOWS, ledger_row
 from tap_msghistory.syncing.progress import Progress
 from tap_msghistory.syncing.rejections import REJECTED_MESSAGES, Rejections, rejection_row
+
+logger = logging.getLogger("tap-msghistory.run")
 
 
 class SyncRun:
@@ -58,6 +62,25 @@ class SyncRun:
                 raise FatalError(
                     f"Setting reread: {range_.stream} is not an enabled stream{hint(range_.stream, enabled)}"
                 )
+
+    def warn_about_unknown_bookmarks(self, names: Iterable[str]) -> None:
+        """Log a warning for each stream in a state that does not exist, even with other settings."""
+        known = [source.name for source in vendors.SOURCES] + [stream.name for stream in self.auxiliary]
+        for name in names:
+            if name not in known:
+                logger.warning(
+                    "The state has a bookmark for %s, which is not a stream of this tap%s",
+                    name,
+                    hint(name, known),
+                )
+
+    def absent_stream(self, name: str) -> TapError:
+        """Return the error of a stream that a catalog selects and the settings do not enable."""
+        similar = hint(name, [stream.name for stream in self.streams])
+        return TapError(
+            f"The catalog selects {name}, which does not exist. Check its name, the credentials of its "
+            f"vendor and, for partner_gateway_history_export, the setting partner_gateway_export{similar}"
+        )
 
     def rejection_row(self, stream: str, rejected: Rejected) -> dict[str, Any]:
         """Return the row of a rejected message of `stream`. Its identifier is the same in every run."""
