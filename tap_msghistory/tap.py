@@ -156,8 +156,7 @@ class TapMessageHistory(Tap):
 
     def sync_all(self) -> None:  # type: ignore[misc] # declared final by the SDK
         """Sync all streams. Raises the failures of streams after the others have been read."""
-        if not self._selected_histories:
-            self.logger.warning("No message history is selected, so nothing is read: check the catalog")
+        self.sync_run.warn_if_nothing_is_selected([stream.name for stream in self._selected_histories])
         super().sync_all()
         self.sync_run.failures.raise_if_any()
 

@@ -53,6 +53,7 @@ def read(arguments: Namespace, writer: MessageWriter) -> bool:
     selected = catalogs.configured(read_json(arguments.catalog, "--catalog"))
     known_states = states.read(read_json(arguments.state, "--state") if arguments.state else [])
     run.warn_about_unknown_bookmarks(known_states)
+    run.warn_if_nothing_is_selected([stream.name for stream in selected])
     with displayed(run.progress):
         errors = Reading(run, writer).read(selected, known_states)
     # After all streams, because some consumers stop at the first error.

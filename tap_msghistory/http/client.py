@@ -207,7 +207,7 @@ def _classify_error(error: urllib3.exceptions.HTTPError, host: str) -> Retry | F
     if any(issubclass(type_, urllib3.exceptions.ProxyError) for type_ in types):
         advice = "check HTTPS_PROXY"
     elif any(issubclass(type_, urllib3.exceptions.NameResolutionError) for type_ in types):
-        advice = "the name of the host was not found: check the network and the base URL"
+        advice = "check the network, the name server and the base URL"
     else:
         advice = "check the network and the base URL"
     return Retry(f"no complete response from {host} ({names}); if this persists, {advice}")

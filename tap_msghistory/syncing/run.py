@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -73,6 +73,11 @@ class SyncRun:
                     name,
                     hint(name, known),
                 )
+
+    def warn_if_nothing_is_selected(self, names: Collection[str]) -> None:
+        """Log a warning if none of the selected streams is a history."""
+        if not any(source.name in names for source in self.sources):
+            logger.warning("No message history is selected, so nothing is read: check the catalog")
 
     def absent_stream(self, name: str) -> TapError:
         """Return the error of a stream that a catalog selects and the settings do not enable."""
