@@ -358,8 +358,10 @@ def test_suspicious_catalogs_and_states_cause_warnings(life_like, tmp_path):
     state = {"bookmarks": {"edna_histroy": {"replication_key_value": iso(END)}}}
     output = run_command("read", tmp_path, config(life_like), catalog={"streams": []}, state=state)
     assert [log["message"] for log in output.of_type("LOG") if log["level"] == "WARN"] == [
-        "The state has a bookmark for edna_histroy, which is not a stream of this tap; "
-        "did you mean edna_history?",
+        (
+            "The state has a bookmark for edna_histroy, which is not a stream of this tap; "
+            "did you mean edna_history?"
+        ),
         "No message history is selected, so nothing is read: check the catalog",
     ]
 
