@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import traceback
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 _REFUSALS = frozenset({400, 410, 416, 422})
@@ -16,6 +17,9 @@ _REFUSALS = frozenset({400, 410, 416, 422})
 
 class TapError(Exception):
     """A failure with a complete explanation: reported as one line without a traceback, exit code 1."""
+
+    #: Whether the same run may succeed later, although nothing is changed.
+    is_temporary: bool = False
 
 
 class FatalError(TapError):
@@ -29,6 +33,8 @@ class ApiError(TapError):
         """Store the status of the response that refused the request; None if there was none."""
         super().__init__(message)
         self.status = status
+        # Only a response that no retry can change has a status: mostly one that refuses the settings.
+        self.is_temporary = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
     def is_range_refused(self) -> bool:

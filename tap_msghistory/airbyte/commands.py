@@ -7,14 +7,15 @@ from argparse import Namespace
 from airbyte_protocol_dataclasses import models as protocol
 
 from tap_msghistory.airbyte import catalogs, specification, states
-from tap_msghistory.airbyte.messages import MessageWriter, error_message
-from tap_msghistory.airbyte.reading import Reading
+from tap_msghistory.airbyte.messages import MessageWriter, error_message, status_message
+from tap_msghistory.airbyte.streams import StreamOutput
 from tap_msghistory.cli.display import displayed
 from tap_msghistory.cli.files import read_json
 from tap_msghistory.config.account import Account
-from tap_msghistory.errors import StoppedBySignal, describe_error
+from tap_msghistory.errors import StoppedBySignal, TapError, describe_error
 from tap_msghistory.output import OutputError
 from tap_msghistory.syncing.checks import check_vendors
+from tap_msghistory.syncing.delivery import deliver
 from tap_msghistory.syncing.run import SyncRun
 
 
@@ -54,12 +55,21 @@ def read(arguments: Namespace, writer: MessageWriter) -> bool:
     known_states = states.read(read_json(arguments.state, "--state") if arguments.state else [])
     run.warn_about_unknown_bookmarks(known_states)
     run.warn_if_nothing_is_selected([stream.name for stream in selected])
+    outputs: dict[str, StreamOutput] = {}
+    unread: dict[str, Exception] = {}
+    for stream in selected:
+        try:
+            outputs[stream.name] = StreamOutput(run, stream, known_states.get(stream.name, {}), writer)
+        except TapError as error:
+            unread[stream.name] = error
+            writer.write(status_message(stream.name, protocol.AirbyteStreamStatus.INCOMPLETE))
     with displayed(run.progress):
-        errors = Reading(run, writer).read(selected, known_states)
+        deliver(run, outputs, writer.check)
+    unread |= run.failures.unread
     # After all streams, because some consumers stop at the first error.
-    for name, error in errors.items():
-        writer.write(error_message(f"{name}: {describe_error(error)}", error, name))
-    return not errors
+    for name, cause in unread.items():
+        writer.write(error_message(f"{name}: {describe_error(cause)}", cause, name))
+    return not unread
 
 
 _COMMANDS = {"spec": spec, "check": check, "discover": discover, "read": read}

@@ -6,14 +6,13 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 from airbyte_protocol_dataclasses import models as protocol
 from airbyte_protocol_dataclasses.models import FailureType
 
-from tap_msghistory.errors import ApiError, StoppedBySignal, TapError
+from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.output import LineWriter
 
 _LEVELS = {"WARNING": protocol.Level.WARN, "CRITICAL": protocol.Level.FATAL, **protocol.Level.__members__}
@@ -54,14 +53,10 @@ def error_message(text: str, error: BaseException, stream: str | None = None) ->
 
 def _failure_type(error: BaseException) -> FailureType:
     """Return whether the user, another attempt or a change of the software can fix an error."""
-    if isinstance(error, ApiError):
-        # Only a response that no retry can change has a status: mostly one that refuses the settings.
-        is_refused = error.status is not None and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        return FailureType.config_error if is_refused else FailureType.transient_error
-    if isinstance(error, TapError):
+    if isinstance(error, TapError) and not error.is_temporary:
         return FailureType.config_error
-    is_temporary = isinstance(error, (OSError, StoppedBySignal))
-    return FailureType.transient_error if is_temporary else FailureType.system_error
+    is_expected = isinstance(error, (TapError, OSError, StoppedBySignal))
+    return FailureType.transient_error if is_expected else FailureType.system_error
 
 
 def _trace(type_: protocol.TraceType, **content: Any) -> protocol.AirbyteMessage:
@@ -75,31 +70,23 @@ def _encode(message: protocol.AirbyteMessage) -> bytes:
     return msgspec.json.encode(members) + b"\n"
 
 
-class MessageWriter(LineWriter):
-    """Writes messages and log records to stdout."""
+class MessageWriter(LineWriter, logging.Handler):
+    """Writes messages to stdout; as a handler, also log records."""
 
     def write(self, message: protocol.AirbyteMessage) -> None:
         """Write a message. Raises `OutputError`."""
         self.write_lines(_encode(message))
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a log record. Raises `OutputError`."""
+        level = _LEVELS.get(record.levelname, protocol.Level.INFO)
+        content = protocol.AirbyteLogMessage(level, record.getMessage())
+        self.enqueue(_encode(protocol.AirbyteMessage(protocol.Type.LOG, log=content)))
+
     def receive_logs(self, *, debug: bool) -> None:
         """Write the log records of the tap from now on."""
         logger = logging.getLogger("tap-msghistory")
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
-        logger.addHandler(_LogHandler(self))
+        logger.addHandler(self)
         # The log records of libraries may quote messages.
         logging.getLogger().addHandler(logging.NullHandler())
-
-
-class _LogHandler(logging.Handler):
-    """Writes log records as LOG messages."""
-
-    def __init__(self, writer: MessageWriter) -> None:
-        super().__init__()
-        self._writer = writer
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. Raises `OutputError`."""
-        level = _LEVELS.get(record.levelname, protocol.Level.INFO)
-        content = protocol.AirbyteLogMessage(level, record.getMessage())
-        self._writer.enqueue(_encode(protocol.AirbyteMessage(protocol.Type.LOG, log=content)))

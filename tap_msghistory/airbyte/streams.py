@@ -12,7 +12,8 @@ from tap_msghistory.airbyte import states
 from tap_msghistory.airbyte.catalogs import ConfiguredStream
 from tap_msghistory.airbyte.messages import MessageWriter, now_ms, state_message, status_message
 from tap_msghistory.output import record_lines
-from tap_msghistory.syncing.auxiliary import StreamDeclaration
+from tap_msghistory.syncing.delivery import projection
+from tap_msghistory.syncing.run import SyncRun
 
 
 class StreamOutput:
@@ -20,22 +21,24 @@ class StreamOutput:
 
     def __init__(
         self,
-        declaration: StreamDeclaration,
+        run: SyncRun,
         configured: ConfiguredStream,
         state: Mapping[str, Any],
         writer: MessageWriter,
     ) -> None:
-        """Store the state of an earlier run or attempt; nothing is written yet."""
-        self._name = declaration.name
+        """Store the state of an earlier run or attempt; nothing is written yet. Raises `TapError`."""
+        if configured.is_full_refresh:
+            run.refuse_rereads("a full refresh")
+        self._name = configured.name
         self._writer = writer
-        self.is_full_refresh = configured.is_full_refresh
+        self._is_full_refresh = configured.is_full_refresh
         progress = state.get(states.FULL_REFRESH)
         #: Whether an earlier attempt of a full refresh has read the stream.
-        self.is_complete = self.is_full_refresh and progress == states.COMPLETE
-        is_ignored = self.is_full_refresh and progress is None
+        self.is_complete = self._is_full_refresh and progress == states.COMPLETE
+        is_ignored = self._is_full_refresh and progress is None
         #: The bookmark to start from (empty: from the start), and then that of the next state.
         self.bookmark = {} if is_ignored else states.bookmark_of(state)
-        self._projection = _projection(declaration, configured.columns)
+        self._projection = projection(run.stream(configured.name), configured.columns)
         name = msgspec.json.encode(self._name)
         self._head = b'{"type":"RECORD","record":{"stream":' + name + b',"data":'
         self._count = 0
@@ -61,14 +64,14 @@ class StreamOutput:
     def write_state(self, *, is_complete: bool = False) -> None:
         """Write the state that covers all records that have been written."""
         state = {**self.bookmark}
-        if self.is_full_refresh:
+        if self._is_full_refresh:
             state[states.FULL_REFRESH] = states.COMPLETE if is_complete else states.INCOMPLETE
         self._writer.write(state_message(self._name, state, self._count))
         self._count, self._has_state = 0, True
 
     def complete(self) -> None:
         """Write the last state, which ends a full refresh, and report that the stream has been read."""
-        if self.is_full_refresh or self._count or not self._has_state:
+        if self._is_full_refresh or self._count or not self._has_state:
             self.write_state(is_complete=True)
         self._set_status(AirbyteStreamStatus.COMPLETE)
 
@@ -80,12 +83,3 @@ class StreamOutput:
     def _set_status(self, status: AirbyteStreamStatus) -> None:
         self._status = status
         self._writer.write(status_message(self._name, status))
-
-
-def _projection(declaration: StreamDeclaration, columns: frozenset[str]) -> Any:
-    """Return the type of a list of records with the selected columns, the key and the cursor; None: all."""
-    required = {*declaration.primary_keys, declaration.replication_key}
-    names = [name for name in declaration.schema["properties"] if name in columns | required]
-    if not columns or len(names) == len(declaration.schema["properties"]):
-        return None
-    return list[msgspec.defstruct("Record", [(name, Any) for name in names], gc=False)]  # type: ignore[misc]

@@ -34,14 +34,9 @@ def read(account: Account) -> Iterator[Tables]:
     quote a message.
     """
     selected = dlt.current.source().selected_resources
-    if account.settings.rereads and any(
-        _disposition(resource) == "replace" for resource in selected.values()
-    ):
-        raise TapError(
-            'Setting reread cannot be combined with the write disposition "replace", which would delete all '
-            "other messages"
-        )
     run = SyncRun(account)
+    if any(_disposition(resource) == "replace" for resource in selected.values()):
+        run.refuse_rereads('the write disposition "replace"')
     run.rejections.is_selected = run.rejected_messages.name in selected
     run.rejections.are_kept = False
     try:

@@ -11,6 +11,7 @@ from tap_msghistory.errors import (
     ApiError,
     FatalError,
     StreamsFailedError,
+    TapError,
     describe_error,
     traceback_locations,
 )
@@ -28,7 +29,7 @@ class Failures:
         self._progress = progress
         self._aborts: tuple[type[Exception], ...] = (FatalError, *aborts)
         self.errors: dict[str, Exception] = {}  #: of the streams that failed, by name
-        self.skipped: list[str] = []  #: streams that were not read because of the failure of another
+        self._skipped: list[str] = []
         self._abandoned: list[Client] = []
 
     def guard(
@@ -41,7 +42,7 @@ class Failures:
         `aborts`, and exceptions such as `StoppedBySignal` that are not an `Exception`.
         """
         if any(client is abandoned for abandoned in self._abandoned):
-            self.skipped.append(name)
+            self._skipped.append(name)
             self._progress.end(name, "skipped")
             logger.warning("%s is skipped: another stream with the same credential failed", name)
             return
@@ -53,6 +54,12 @@ class Failures:
             if is_credential_refusal(error) or (skips_others and isinstance(error, ApiError)):
                 self._abandoned.append(client)
             self._keep(name, error)
+
+    @property
+    def unread(self) -> dict[str, Exception]:
+        """The errors of all streams that were not read to their end, by name."""
+        skipped = TapError("skipped because another stream with the same credential failed")
+        return {**self.errors, **dict.fromkeys(self._skipped, skipped)}
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""

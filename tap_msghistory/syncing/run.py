@@ -63,6 +63,13 @@ class SyncRun:
                     f"Setting reread: {range_.stream} is not an enabled stream{hint(range_.stream, enabled)}"
                 )
 
+    def refuse_rereads(self, mode: str) -> None:
+        """Raise `TapError` if the setting `reread` is used, because `mode` replaces tables."""
+        if self.account.settings.rereads:
+            raise TapError(
+                f"Setting reread cannot be combined with {mode}, which would delete all other messages"
+            )
+
     def warn_about_unknown_bookmarks(self, names: Iterable[str]) -> None:
         """Log a warning for each stream in a state that does not exist, even with other settings."""
         known = [source.name for source in vendors.SOURCES] + [stream.name for stream in self.auxiliary]
@@ -78,6 +85,13 @@ class SyncRun:
         """Log a warning if none of the selected streams is a history."""
         if not any(source.name in names for source in self.sources):
             logger.warning("No message history is selected, so nothing is read: check the catalog")
+
+    def stream(self, name: str) -> StreamDeclaration:
+        """Return the declaration of a stream. Raises `TapError` if the settings do not enable it."""
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        raise self.absent_stream(name)
 
     def absent_stream(self, name: str) -> TapError:
         """Return the error of a stream that a catalog selects and the settings do not enable."""
