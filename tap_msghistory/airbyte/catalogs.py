@@ -9,7 +9,7 @@ from airbyte_protocol_dataclasses import models as protocol
 
 from tap_msghistory.errors import TapError
 from tap_msghistory.schemas import portable
-from tap_msghistory.syncing.auxiliary import StreamDeclaration
+from tap_msghistory.syncing.declarations import StreamDeclaration
 
 
 class ConfiguredStream(NamedTuple):

@@ -14,7 +14,7 @@ from tap_msghistory.cli.files import read_json
 from tap_msghistory.config.account import Account
 from tap_msghistory.errors import StoppedBySignal, TapError, describe_error
 from tap_msghistory.output import OutputError
-from tap_msghistory.syncing.checks import check_vendors
+from tap_msghistory.syncing.credentials import check_vendors
 from tap_msghistory.syncing.delivery import deliver
 from tap_msghistory.syncing.run import SyncRun
 

@@ -13,7 +13,7 @@ from typing import Any
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_msghistory.config.settings import KNOWN_CHANNEL_TYPES
-from tap_msghistory.config.value_checks import VALUE_CHECKS
+from tap_msghistory.config.single_values import VALUE_CHECKS
 from tap_msghistory.timestamps import parse_datetime
 
 Config = Mapping[str, Any]

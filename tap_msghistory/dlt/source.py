@@ -11,7 +11,7 @@ from dlt.extract import DltResource, DltSource
 from tap_msghistory.config.account import Account
 from tap_msghistory.dlt.reading import Tables, read
 from tap_msghistory.dlt.settings import resolve
-from tap_msghistory.syncing.auxiliary import StreamDeclaration
+from tap_msghistory.syncing.declarations import StreamDeclaration
 from tap_msghistory.syncing.ledger import SYNC_WINDOWS
 from tap_msghistory.syncing.rejections import REJECTED_MESSAGES
 from tap_msghistory.syncing.run import SyncRun

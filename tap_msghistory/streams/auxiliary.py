@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record

@@ -11,7 +11,7 @@ import msgspec
 
 from tap_msghistory.errors import FatalError, StoppedBySignal
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration, StreamDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration, StreamDeclaration
 from tap_msghistory.syncing.history_sync import HistorySync
 from tap_msghistory.syncing.run import SyncRun
 

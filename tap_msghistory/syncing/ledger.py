@@ -6,7 +6,7 @@ from typing import Any
 
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.schemas import load_schema
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration
 from tap_msghistory.timestamps import now, to_text
 
 SYNC_WINDOWS = AuxiliaryDeclaration(

@@ -11,7 +11,7 @@ import msgspec
 from tap_msghistory.errors import FatalError
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.schemas import load_schema
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration
 from tap_msghistory.timestamps import now, to_text
 
 REJECTED_MESSAGES = AuxiliaryDeclaration(

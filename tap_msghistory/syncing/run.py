@@ -15,7 +15,7 @@ from tap_msghistory.errors import FatalError, TapError
 from tap_msghistory.reading.batches import Batch
 from tap_msghistory.reading.records import Rejected
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.syncing.auxiliary import AuxiliaryDeclaration, StreamDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration, StreamDeclaration
 from tap_msghistory.syncing.failures import Failures
 from tap_msghistory.syncing.ledger import SYNC_WINDOWS, ledger_row
 from tap_msghistory.syncing.progress import Progress

@@ -15,7 +15,7 @@ from http import HTTPStatus
 import urllib3
 from urllib3 import HTTPHeaderDict
 
-from tap_msghistory.config.value_checks import is_secure_url
+from tap_msghistory.config.single_values import is_secure_url
 from tap_msghistory.errors import ApiError
 from tap_msghistory.http.connections import headers as request_headers
 from tap_msghistory.http.connections import pool_for
