@@ -33,7 +33,7 @@ class ApiError(TapError):
         """Store the status of the response that refused the request; None if there was none."""
         super().__init__(message)
         self.status = status
-        # Only a response that no retry can change has a status: mostly one that refuses the settings.
+        # A 4xx status mostly refuses the settings; another attempt would not help.
         self.is_temporary = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property

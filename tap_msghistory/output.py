@@ -36,7 +36,8 @@ def record_lines(head: bytes, records: Sequence[Any], tail: bytes) -> Iterator[b
 class LineWriter:
     """Writes whole lines to stdout. Failures to write are `OutputError`s.
 
-    Only the thread that creates it writes, so that no line is cut when the process ends.
+    Only the thread that created it may call `write_lines` and `check`, so that no line is truncated when the
+    process ends. Other threads call `enqueue`.
     """
 
     def __init__(self) -> None:

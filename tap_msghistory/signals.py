@@ -1,4 +1,4 @@
-"""Stops the process on a signal, after what is being written."""
+"""Handlers of SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of a command."""
+"""The start of a command: fast imports, and SIGINT without a traceback."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _ALLOCATIONS_PER_COLLECTION = 100_000
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import modules in the block without garbage collections, and collect seldom afterwards.
+    """Import modules in the block without garbage collections, and collect rarely afterwards.
 
     Until the command handles signals, SIGINT ends the process without a traceback.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Imported modules are never garbage. Searching them repeatedly would take a quarter of the startup time.
     gc.disable()
     yield

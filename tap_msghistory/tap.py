@@ -140,7 +140,7 @@ class TapMessageHistory(Tap):
         """Warn about selected streams that do not exist; the SDK ignores them."""
         for name, entry in catalog.items():
             if name not in present and entry.metadata.root.selected:
-                self.logger.warning(self.sync_run.absent_stream(name))
+                self.logger.warning(str(self.sync_run.absent_stream_error(name)))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Load the state of an earlier run. Raises `TapError` if it is not readable."""
@@ -224,7 +224,7 @@ class TapMessageHistory(Tap):
     ) -> None:
         """Run the tap, check its settings or a warehouse, or show what a run would read.
 
-        Raises `TapError` or `ValueError` if a file is not valid.
+        Raises `TapError` if a file is not valid.
         """
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)

@@ -148,7 +148,7 @@ def test_a_check_sends_one_request_per_vendor(life_like, tmp_path):
         ),
         ({"partner_gateway_credentials": {"auth_type": KEY}}, "auth_type must be api_key with"),
         ({"stream_map": {}}, "Setting stream_map has no effect in Airbyte. Transform messages"),
-        ({"objects_as_json": False}, "Setting objects_as_json has no effect in Airbyte"),
+        ({"objects_as_json": True}, "Setting objects_as_json has no effect in Airbyte"),
     ],
 )
 def test_a_failed_check_gives_the_reason_without_secrets(life_like, tmp_path, settings, reason):

@@ -26,7 +26,7 @@ def spec(_: Namespace, writer: MessageWriter) -> bool:
 
 
 def check(arguments: Namespace, writer: MessageWriter) -> bool:
-    """Send one small request to each configured vendor, and write whether the settings are right."""
+    """Send one small request to each configured vendor, and write whether the settings are valid."""
     try:
         errors = check_vendors(_account(arguments))
     except OutputError:
@@ -55,12 +55,14 @@ def read(arguments: Namespace, writer: MessageWriter) -> bool:
     known_states = states.read(read_json(arguments.state, "--state") if arguments.state else [])
     run.warn_about_unknown_bookmarks(known_states)
     run.warn_if_nothing_is_selected([stream.name for stream in selected])
+    if any(stream.is_full_refresh for stream in selected):
+        run.refuse_rereads("a full refresh")
     outputs: dict[str, StreamOutput] = {}
     unread: dict[str, Exception] = {}
     for stream in selected:
         try:
             outputs[stream.name] = StreamOutput(run, stream, known_states.get(stream.name, {}), writer)
-        except TapError as error:
+        except TapError as error:  # the stream does not exist
             unread[stream.name] = error
             writer.write(status_message(stream.name, protocol.AirbyteStreamStatus.INCOMPLETE))
     with displayed(run.progress):

@@ -35,7 +35,7 @@ def specification() -> protocol.ConnectorSpecification:
 
 
 def settings(config: Any) -> dict[str, Any]:
-    """Return the tap's settings with defaults, and log what is suspicious. Raises `TapError`."""
+    """Return the tap's settings with defaults, and log warnings about suspicious ones. Raises `TapError`."""
     flat = form.flat(config)
     _SETTINGS.check_names(flat, allow_unknown=True)
     resolved = _SETTINGS.resolve(flat)

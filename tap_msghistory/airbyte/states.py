@@ -39,7 +39,7 @@ def to_singer(airbyte_state: Any) -> dict[str, Any]:
 
 
 def bookmark_of(state: State) -> dict[str, Any]:
-    """Return a stream's state without what only this connector adds."""
+    """Return a stream's state without the member that only this connector adds."""
     return {name: value for name, value in state.items() if name != FULL_REFRESH}
 
 

@@ -12,7 +12,7 @@ from tap_msghistory.airbyte import states
 from tap_msghistory.airbyte.catalogs import ConfiguredStream
 from tap_msghistory.airbyte.messages import MessageWriter, now_ms, state_message, status_message
 from tap_msghistory.output import record_lines
-from tap_msghistory.syncing.delivery import projection
+from tap_msghistory.syncing.declarations import projection
 from tap_msghistory.syncing.run import SyncRun
 
 
@@ -27,16 +27,12 @@ class StreamOutput:
         writer: MessageWriter,
     ) -> None:
         """Store the state of an earlier run or attempt; nothing is written yet. Raises `TapError`."""
-        if configured.is_full_refresh:
-            run.refuse_rereads("a full refresh")
         self._name = configured.name
         self._writer = writer
         self._is_full_refresh = configured.is_full_refresh
         progress = state.get(states.FULL_REFRESH)
-        #: Whether an earlier attempt of a full refresh has read the stream.
         self.is_complete = self._is_full_refresh and progress == states.COMPLETE
         is_ignored = self._is_full_refresh and progress is None
-        #: The bookmark to start from (empty: from the start), and then that of the next state.
         self.bookmark = {} if is_ignored else states.bookmark_of(state)
         self._projection = projection(run.stream(configured.name), configured.columns)
         name = msgspec.json.encode(self._name)

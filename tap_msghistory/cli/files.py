@@ -14,7 +14,10 @@ def read_json(file: Path | IO[str], option: str) -> Any:
     """Return the content of a file. Raises `TapError` if it is not readable or not JSON."""
     name, read = (file, file.read_bytes) if isinstance(file, Path) else (file.name, file.read)
     try:
-        if not (content := read()).strip():
+        content = read()
+        if isinstance(content, str):
+            content = content.removeprefix("\ufeff")
+        if not content.strip():
             raise TapError(f"The file {name}, given with {option}, is empty")
         return json.loads(content, parse_constant=_refuse)
     except UnicodeDecodeError as error:

@@ -42,7 +42,7 @@ def fields(settings: InterfaceSettings) -> Fields:
     """Return the fields of all settings, by name.
 
     The settings in the choice are also fields, but hidden: a config that was written by hand may have them at
-    the top level, where they must be secret too.
+    the top level, where secrets must stay secret.
     """
     found: Fields = {}
     for name, declaration in settings.properties.items():
@@ -54,19 +54,22 @@ def fields(settings: InterfaceSettings) -> Fields:
 
 
 def flat(config: Any) -> dict[str, Any]:
-    """Return the settings in the values of the form. Raises `TapError` for incomplete credentials."""
-    credentials = config.get(CREDENTIALS) or {} if isinstance(config, dict) else None
+    """Return the tap's settings from a submitted form. Raises `TapError` for incomplete credentials."""
+    credentials = isinstance(config, dict) and (config.get(CREDENTIALS) or {})
     if not isinstance(credentials, dict):
         raise TapError(f"The config and its {CREDENTIALS} must be JSON objects")
-    chosen = {name: value for name, value in credentials.items() if name != "auth_type"}
-    for name in chosen.keys() - _IN_CREDENTIALS:
+    for name in credentials.keys() - {"auth_type", *_IN_CREDENTIALS}:
         raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
-    auth_type = credentials.get("auth_type")
+    settings = {name: value for name, value in config.items() if name != CREDENTIALS} | credentials
+    auth_type = settings.pop("auth_type", None)
+    if auth_type is None:
+        return settings
     names = next((names for kind, (_, names) in _KINDS.items() if kind == auth_type), ())
-    if auth_type is not None and not (names and all(map(chosen.get, names))):
+    if not names or not all(map(credentials.get, names)):
         kinds = ", or ".join(f"{kind} with {' and '.join(names)}" for kind, (_, names) in _KINDS.items())
         raise TapError(f"Setting {CREDENTIALS}: auth_type must be {kinds}")
-    return {name: value for name, value in config.items() if name != CREDENTIALS} | chosen
+    # The other kind may be left over from an earlier choice.
+    return {name: value for name, value in settings.items() if name not in _IN_CREDENTIALS.difference(names)}
 
 
 def _choice(settings: InterfaceSettings) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def _choice(settings: InterfaceSettings) -> dict[str, Any]:
 
 def _field(name: str, declaration: Mapping[str, Any]) -> dict[str, Any]:
     field = {key: value for key, value in declaration.items() if key != "secret"}
-    # A form needs one type. Settings that may also be a text are a text.
+    # A form needs one type. A setting that may also be text becomes a text field.
     field["type"] = "string" if "string" in declaration["type"] else json_type(declaration)
     if "items" in declaration:
         field["items"] = {**declaration["items"], "type": json_type(declaration["items"])}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase as fnmatch
 from typing import Any
 
 from tap_msghistory.config import validation
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
+
+_OFF = (None, "", False, {}, [])
 
 
 class InterfaceSettings:
@@ -20,7 +23,7 @@ class InterfaceSettings:
         self,
         interface: str,
         *,
-        own_names: Collection[str] = (),
+        suggestions: Collection[str] = (),
         maps: str,
         objects: str,
         **replacements: str,
@@ -28,12 +31,12 @@ class InterfaceSettings:
         """Declare what to use instead of settings without effect.
 
         `maps` replaces stream maps, `objects` replaces flattening and objects_as_json, and `replacements` are
-        keyed by other settings. `own_names` are the settings that only this interface has.
+        keyed by other settings. `suggestions` are other names that the user may have meant.
         """
-        self._interface, self._own_names = interface, own_names
+        self._interface, self._suggestions = interface, suggestions
         self._replacements = {
-            **dict.fromkeys(("stream_map", "faker_config"), maps),
-            **dict.fromkeys(("flattening_", "objects_as_json"), objects),
+            **dict.fromkeys(("stream_map*", "faker_config"), maps),
+            **dict.fromkeys(("flattening_*", "objects_as_json"), objects),
             "batch_config": "There are no Singer messages",
             **replacements,
         }
@@ -45,18 +48,22 @@ class InterfaceSettings:
         }
         self._schema = {**SETTINGS, "properties": self.properties}
 
-    def check_names(self, names: Iterable[str], *, allow_unknown: bool = False) -> None:
-        """Raise `TapError` if a setting has no effect or, by default, is unknown."""
-        for name in names:
+    def check_names(self, config: Mapping[str, Any], *, allow_unknown: bool = False) -> None:
+        """Raise `TapError` if a setting that is not off has no effect or, by default, is unknown."""
+        for name, value in config.items():
             if replacement := self._replacement(name):
-                raise TapError(f"Setting {name} has no effect in {self._interface}. {replacement}")
-            if name not in self.properties and not allow_unknown:
-                known = [*self.properties, *self._own_names]
+                if value not in _OFF:
+                    raise TapError(f"Setting {name} has no effect in {self._interface}. {replacement}")
+            elif name not in self.properties and not allow_unknown:
+                known = [*self.properties, *self._suggestions]
                 raise TapError(f"Setting {name} is unknown{validation.hint(name, known)}")
 
     def _replacement(self, name: str) -> str | None:
-        """Return what to use instead of a setting without effect, also if only its start is right."""
-        return next((text for start, text in self._replacements.items() if name.startswith(start)), None)
+        """Return what to use instead of a setting without effect.
+
+        Patterns cover all settings of a feature, and misspelled ones.
+        """
+        return next((text for pattern, text in self._replacements.items() if fnmatch(name, pattern)), None)
 
     def resolve(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config with defaults. Raises `TapError` with all invalid settings."""

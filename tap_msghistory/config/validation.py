@@ -126,7 +126,7 @@ def _combination_errors(config: Config) -> Iterator[tuple[str, str]]:
                 "partner_gateway_password"
             ),
         )
-    if "end_date" in config and (parse_datetime(config["end_date"]) < parse_datetime(config["start_date"])):
+    if "end_date" in config and parse_datetime(config["end_date"]) < parse_datetime(config["start_date"]):
         yield "end_date", "must not be before start_date"
     if config.get("edna_traffic_types") and config.get("edna_direction") == "IN":
         yield (

@@ -59,9 +59,9 @@ def _read_history(sync: HistorySync, run: SyncRun) -> Iterator[Tables]:
     to_rejections = ArrowConverter(rejected_messages.schema).rows
     to_windows = ArrowConverter(sync_windows.schema).rows
     state = _state(name, run.account)
-    for batch in sync.read({key: value for key, value in state.items() if key != _ACCOUNTS}):
+    for batch in sync.read(state):
         tables: Tables = {}
-        if batch.rejected:
+        if batch.rejected and run.rejections.is_selected:
             tables[rejected_messages.name] = to_rejections(batch.rejected)
         if batch.records:
             tables[name] = to_records(batch.records)

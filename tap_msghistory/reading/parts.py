@@ -1,4 +1,4 @@
-"""Divides a message history among readers that work at once, each with about as many messages."""
+"""Divides a message history among concurrent readers, about evenly by messages."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _READ_OPTIONS = ("stream", "accounts", "num_partitions", "rejected", "max_span_p
 _CREDENTIALS = [name for source in SOURCES for names in source.vendor.credential_settings for name in names]
 _SETTINGS = InterfaceSettings(
     "Spark",
-    own_names=_READ_OPTIONS,
+    suggestions=_READ_OPTIONS,
     maps="Use Spark's own functions",
     objects="Object columns are always JSON text",
     max_rejected='Set the option rejected to "fail" or "column"',

@@ -108,7 +108,10 @@ def _redacted_errors(account: NamedAccount | None = None) -> Iterator[None]:
 
 @dataclass
 class HistoryPartition(InputPartition):
-    """The part of one task. It contains no credential, only the index of the account in the options."""
+    """The partition of one task: a part of one account's history.
+
+    It contains no credential, only the index of the account in the options.
+    """
 
     account: int
     part: Part
@@ -203,7 +206,7 @@ class MessageHistoryStreamReader(_Reader, DataSourceStreamReader, SupportsTrigge
                 if until <= read_to:
                     continue
                 span = self._options.max_span_per_trigger
-                # Without `start`, the next micro-batch cannot be told from the first one.
+                # Without `start`, the next micro-batch cannot be distinguished from the first one.
                 reached = until if span is None or start is None else min(until, read_to + span)
                 state: dict[str, Any] = {}
                 moved = Bookmark(reached, as_of=until, read_from=bookmark.read_from)

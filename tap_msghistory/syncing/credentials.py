@@ -1,4 +1,4 @@
-"""Checks the credentials of an account."""
+"""The check of an account's credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger("tap-msghistory.checks")
 
 def check_vendors(account: Account) -> list[Exception]:
     """Send one small request to each configured vendor, and return the failures. Raises `FatalError`."""
-    # Whatever ranges a run would reread, the credentials are checked.
+    # `reread` does not affect the credentials, but may leave nothing to request.
     account = Account({name: value for name, value in account.config.items() if name != "reread"})
     account.limit_waits()
     run, checked, errors = SyncRun(account), set[Vendor](), list[Exception]()
@@ -24,7 +24,7 @@ def check_vendors(account: Account) -> list[Exception]:
         checked.add(source.vendor)
         try:
             logger.info("%s: %s", source.name, HistorySync(source, run).check({}))
-        except FatalError:
+        except FatalError:  # the log lines can no longer be written
             raise
         except Exception as error:  # noqa: BLE001 - the other vendor is checked regardless
             errors.append(error)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from tap_msghistory.reading.source import HistorySource
 from tap_msghistory.schemas import ACCOUNT, with_account
@@ -26,3 +29,15 @@ class AuxiliaryDeclaration:
 
 #: What is declared about a stream, for every interface.
 StreamDeclaration = HistorySource | AuxiliaryDeclaration
+
+
+def projection(stream: StreamDeclaration, columns: Collection[str]) -> Any:
+    """Return the type of a list of records with some columns, the key and the cursor; None: all columns.
+
+    `msgspec.convert(records, projection, from_attributes=True)` converts records to it.
+    """
+    required = {*columns, *stream.primary_keys, stream.replication_key}
+    names = [name for name in stream.schema["properties"] if name in required]
+    if not columns or len(names) == len(stream.schema["properties"]):
+        return None
+    return list[msgspec.defstruct("Record", [(name, Any) for name in names], gc=False)]  # type: ignore[misc]

@@ -1,17 +1,20 @@
-"""Delivers histories to an interface that emits them, in an order in which nothing is lost."""
+"""Delivers histories to an interface that emits them, in an order in which nothing is lost.
+
+The Airbyte source is such an interface. Others are driven by their platform: dlt requests one table after the
+other, and the Singer SDK one stream after the other.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
-
 from tap_msghistory.errors import FatalError, StoppedBySignal
+from tap_msghistory.output import OutputError
 from tap_msghistory.reading.source import HistorySource
-from tap_msghistory.syncing.declarations import AuxiliaryDeclaration, StreamDeclaration
+from tap_msghistory.syncing.declarations import AuxiliaryDeclaration
 from tap_msghistory.syncing.history_sync import HistorySync
 from tap_msghistory.syncing.run import SyncRun
 
@@ -60,22 +63,12 @@ def deliver(run: SyncRun, outputs: Mapping[str, Output], check_output: Callable[
                 output.abort()
         for output in auxiliary:
             output.complete()
+    except OutputError:
+        raise
     except (FatalError, StoppedBySignal):
         for output in outputs.values():
             output.abort()
         raise
-
-
-def projection(stream: StreamDeclaration, columns: Collection[str]) -> Any:
-    """Return the type of a list of records with some columns, the key and the cursor; None: all columns.
-
-    `msgspec.convert(records, projection, from_attributes=True)` converts records to it.
-    """
-    required = {*columns, *stream.primary_keys, stream.replication_key}
-    names = [name for name in stream.schema["properties"] if name in required]
-    if not columns or len(names) == len(stream.schema["properties"]):
-        return None
-    return list[msgspec.defstruct("Record", [(name, Any) for name in names], gc=False)]  # type: ignore[misc]
 
 
 def _deliver_history(

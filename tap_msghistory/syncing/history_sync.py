@@ -66,8 +66,8 @@ class SyncedBatch:
 class HistorySync:
     """Syncs one message history in one run.
 
-    A `state` is that of one stream, in the form of a Singer bookmark; if it is empty, the sync starts at
-    `start_date`. Methods raise `TapError` if it is not readable, or belongs to another account.
+    `state` is the stream's state, in the form of a Singer bookmark. With an empty one, the sync starts at
+    `start_date`. Methods raise `TapError` if the state is not readable or belongs to another account.
     """
 
     def __init__(

@@ -29,9 +29,9 @@ class Rejections:
         """Set the maximum number of rejected messages; None: unlimited."""
         self._max_rejected = max_rejected
         self._rejected = 0
-        self.discarded = 0  #: by the interface, although their stream is selected
+        self.discarded = 0  #: those that the interface discarded although their stream is selected
         self.is_selected = True  #: whether the stream of rejected messages is emitted
-        self.are_kept = True  #: whether a run that fails keeps those that it has emitted
+        self.are_kept = True  #: whether those that were emitted survive a failed run
 
     @property
     def location(self) -> str:

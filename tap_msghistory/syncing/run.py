@@ -55,8 +55,11 @@ class SyncRun:
         return [*self.auxiliary, *self.sources]
 
     def check_rereads(self, name: str) -> None:
-        """Raise `FatalError` if the setting `reread` has a stream that is not enabled, except for `name`."""
-        enabled = [name, *(source.name for source in self.sources if source.name != name)]
+        """Raise `FatalError` if the setting `reread` names a stream that is not enabled.
+
+        `name`, the stream that is read, counts as enabled.
+        """
+        enabled = {name, *(source.name for source in self.sources)}
         for range_ in self.account.settings.rereads:
             if range_.stream not in enabled:
                 raise FatalError(
@@ -71,14 +74,14 @@ class SyncRun:
             )
 
     def warn_about_unknown_bookmarks(self, names: Iterable[str]) -> None:
-        """Log a warning for each stream in a state that does not exist, even with other settings."""
+        """Log a warning for each bookmark whose name is not a stream of the tap under any settings."""
         known = [source.name for source in vendors.SOURCES] + [stream.name for stream in self.auxiliary]
         for name in names:
             if name not in known:
                 logger.warning(
                     "The state has a bookmark for %s, which is not a stream of this tap%s",
                     name,
-                    hint(name, known),
+                    hint(str(name), known),
                 )
 
     def warn_if_nothing_is_selected(self, names: Collection[str]) -> None:
@@ -91,9 +94,9 @@ class SyncRun:
         for stream in self.streams:
             if stream.name == name:
                 return stream
-        raise self.absent_stream(name)
+        raise self.absent_stream_error(name)
 
-    def absent_stream(self, name: str) -> TapError:
+    def absent_stream_error(self, name: str) -> TapError:
         """Return the error of a stream that a catalog selects and the settings do not enable."""
         similar = hint(name, [stream.name for stream in self.streams])
         return TapError(
