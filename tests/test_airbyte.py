@@ -106,6 +106,15 @@ def test_either_credential_is_accepted_nested_and_flat(tmp_path, credentials, is
     }
 
 
+def test_only_the_chosen_kind_of_credentials_is_used():
+    leftover = {"partner_gateway_api_key": "old", "partner_gateway_credentials": PASSWORDS}
+    nested = {"partner_gateway_credentials": {**PASSWORDS, "partner_gateway_api_key": "old"}}
+    for entered in (leftover, nested):
+        settings = specification.settings({"start_date": "2024-01-31", **entered})
+        assert "partner_gateway_api_key" not in settings
+        assert settings["partner_gateway_username"] == "u"
+
+
 def test_the_form_rejects_mixed_credentials_and_malformed_times(tmp_path):
     validator = Draft7Validator(form(tmp_path))
     mixed = {"auth_type": "password", "partner_gateway_api_key": "k"}

@@ -489,6 +489,10 @@ def test_invalid_settings_are_reported_as_by_the_tap(settings, error):
         message_history(**settings)
 
 
+def test_settings_without_effect_may_be_off(vendor):
+    assert message_history(**vendor.settings(objects_as_json=False, stream_maps=None))
+
+
 def test_settings_come_from_arguments_before_environment_variables(tmp_path, monkeypatch, life_like):
     for name, value in config(life_like).items():
         monkeypatch.setenv(f"SOURCES__MSGHISTORY__{name.upper()}", str(value))

@@ -60,8 +60,9 @@ def flat(config: Any) -> dict[str, Any]:
         raise TapError(f"The config and its {CREDENTIALS} must be JSON objects")
     for name in credentials.keys() - {"auth_type", *_IN_CREDENTIALS}:
         raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
-    settings = {name: value for name, value in config.items() if name != CREDENTIALS} | credentials
-    auth_type = settings.pop("auth_type", None)
+    settings = {name: value for name, value in config.items() if name != CREDENTIALS}
+    settings |= {name: value for name, value in credentials.items() if name != "auth_type"}
+    auth_type = credentials.get("auth_type")
     if auth_type is None:
         return settings
     names = next((names for kind, (_, names) in _KINDS.items() if kind == auth_type), ())

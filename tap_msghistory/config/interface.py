@@ -10,7 +10,7 @@ from tap_msghistory.config import validation
 from tap_msghistory.config.settings import SETTINGS
 from tap_msghistory.errors import TapError
 
-_OFF = (None, "", False, {}, [])
+_OFF: tuple[Any, ...] = (None, "", False, {}, [])
 
 
 class InterfaceSettings:

@@ -149,7 +149,7 @@ def _account(name: str | None, options: Mapping[str, Any], source_type: type[His
 def _valid_config(options: Mapping[str, Any]) -> dict[str, Any]:
     _SETTINGS.check_names(options)
     known = _SETTINGS.properties
-    lists = [name for name in options if "array" in known[name]["type"]]
+    lists = [name for name in options if name in known and "array" in known[name]["type"]]
     config = {**_credentials(options), **options, **{name: _parse(options[name]) for name in lists}}
     for name in lists:
         if not isinstance(config[name], list) and "string" not in known[name]["type"]:
