@@ -329,6 +329,15 @@ def test_a_reread_leaves_the_state_unchanged(life_like, tmp_path):
     assert again.state == first.state
 
 
+def test_rereads_with_a_full_refresh_are_refused_before_any_request(life_like, tmp_path):
+    before = len(life_like.journal.requests)
+    settings = config(life_like, reread=f"{EDNA}=2024-03-01/2024-03-02")
+    output = read(tmp_path, settings, EDNA, LEDGER, sync_mode="full_refresh")
+    (error,) = output.errors
+    assert "reread cannot be combined with a full refresh" in error["message"]
+    assert len(life_like.journal.requests) == before
+
+
 # Failures.
 
 
