@@ -156,7 +156,7 @@ def test_a_check_sends_one_request_per_vendor(life_like, tmp_path):
             "api_key with partner_gateway_api_key, or",
         ),
         ({"partner_gateway_credentials": {"auth_type": KEY}}, "auth_type must be api_key with"),
-        ({"stream_map": {}}, "Setting stream_map has no effect in Airbyte. Transform messages"),
+        ({"stream_map": {"*": {}}}, "Setting stream_map has no effect in Airbyte. Transform messages"),
         ({"objects_as_json": True}, "Setting objects_as_json has no effect in Airbyte"),
     ],
 )

@@ -480,7 +480,7 @@ def test_an_interrupt_stops_reading(tmp_path, vendor, interception):
         ({"start_date": "2024-01-01"}, "Setting edna_api_key is missing"),
         ({"start_date": "tomorrow", "page_size": 0}, "page_size must be an integer from 1 to 1000"),
         ({"strat_date": "2024-01-01"}, "Setting strat_date is unknown; did you mean start_date?"),
-        ({"stream_maps": {}}, r"Setting stream_maps has no effect in dlt. Use add_map\(\)"),
+        ({"stream_maps": {"*": {}}}, r"Setting stream_maps has no effect in dlt. Use add_map\(\)"),
         ({"objects_as_json": True}, "Setting objects_as_json has no effect in dlt"),
     ],
 )
