@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import msgspec
 from airbyte_protocol_dataclasses import models as protocol
-from airbyte_protocol_dataclasses.models import FailureType
 
 from tap_msghistory.errors import StoppedBySignal, TapError
 from tap_msghistory.output import LineWriter
@@ -51,12 +50,12 @@ def error_message(text: str, error: BaseException, stream: str | None = None) ->
     return _trace(protocol.TraceType.ERROR, error=content)
 
 
-def _failure_type(error: BaseException) -> FailureType:
+def _failure_type(error: BaseException) -> protocol.FailureType:
     """Return whether the user, another attempt or a change of the software can fix an error."""
     if isinstance(error, TapError) and not error.is_temporary:
-        return FailureType.config_error
+        return protocol.FailureType.config_error
     is_expected = isinstance(error, (TapError, OSError, StoppedBySignal))
-    return FailureType.transient_error if is_expected else FailureType.system_error
+    return protocol.FailureType.transient_error if is_expected else protocol.FailureType.system_error
 
 
 def _trace(type_: protocol.TraceType, **content: Any) -> protocol.AirbyteMessage:
@@ -66,8 +65,11 @@ def _trace(type_: protocol.TraceType, **content: Any) -> protocol.AirbyteMessage
 
 def _encode(message: protocol.AirbyteMessage) -> bytes:
     """Return a message as one line. Fields without a value are omitted: the protocol does not allow null."""
-    members = asdict(message, dict_factory=lambda items: {name: v for name, v in items if v is not None})
-    return msgspec.json.encode(members) + b"\n"
+    return msgspec.json.encode(asdict(message, dict_factory=_without_none)) + b"\n"
+
+
+def _without_none(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in members if value is not None}
 
 
 class MessageWriter(LineWriter, logging.Handler):

@@ -17,7 +17,7 @@ from tap_msghistory.schemas import json_type
 Fields = dict[str, dict[str, Any]]
 
 #: The field with the choice, and for each kind of credentials its title and its settings.
-CREDENTIALS = "partner_gateway_credentials"
+_CREDENTIALS = "partner_gateway_credentials"
 _KINDS = {
     "api_key": ("API key", ("partner_gateway_api_key",)),
     "password": ("Username and password", ("partner_gateway_username", "partner_gateway_password")),
@@ -49,18 +49,18 @@ def fields(settings: InterfaceSettings) -> Fields:
         found[name] = _field(name, declaration)
         if name in _IN_CREDENTIALS:
             found[name]["hidden"] = True
-            found.setdefault(CREDENTIALS, _choice(settings))
+            found.setdefault(_CREDENTIALS, _choice(settings))
     return _ordered(found)
 
 
 def flat(config: Any) -> dict[str, Any]:
     """Return the tap's settings from a submitted form. Raises `TapError` for incomplete credentials."""
-    credentials = isinstance(config, dict) and (config.get(CREDENTIALS) or {})
+    credentials = isinstance(config, dict) and (config.get(_CREDENTIALS) or {})
     if not isinstance(credentials, dict):
-        raise TapError(f"The config and its {CREDENTIALS} must be JSON objects")
+        raise TapError(f"The config and its {_CREDENTIALS} must be JSON objects")
     for name in credentials.keys() - {"auth_type", *_IN_CREDENTIALS}:
         raise TapError(f"Setting {name} is unknown{hint(name, _IN_CREDENTIALS)}")
-    settings = {name: value for name, value in config.items() if name != CREDENTIALS}
+    settings = {name: value for name, value in config.items() if name != _CREDENTIALS}
     settings |= {name: value for name, value in credentials.items() if name != "auth_type"}
     auth_type = credentials.get("auth_type")
     if auth_type is None:
@@ -68,7 +68,7 @@ def flat(config: Any) -> dict[str, Any]:
     names = next((names for kind, (_, names) in _KINDS.items() if kind == auth_type), ())
     if not names or not all(map(credentials.get, names)):
         kinds = ", or ".join(f"{kind} with {' and '.join(names)}" for kind, (_, names) in _KINDS.items())
-        raise TapError(f"Setting {CREDENTIALS}: auth_type must be {kinds}")
+        raise TapError(f"Setting {_CREDENTIALS}: auth_type must be {kinds}")
     # The other kind may be left over from an earlier choice.
     return {name: value for name, value in settings.items() if name not in _IN_CREDENTIALS.difference(names)}
 

@@ -28,7 +28,7 @@ class Failures:
         """Record failed and skipped streams in `progress`. Exceptions in `aborts` end the run."""
         self._progress = progress
         self._aborts: tuple[type[Exception], ...] = (FatalError, *aborts)
-        self.errors: dict[str, Exception] = {}  #: of the streams that failed, by name
+        self._errors: dict[str, Exception] = {}
         self._skipped: list[str] = []
         self._abandoned: list[Client] = []
 
@@ -59,17 +59,17 @@ class Failures:
     def unread(self) -> dict[str, Exception]:
         """The errors of all streams that were not read to their end, by name."""
         skipped = TapError("skipped because another stream with the same credential failed")
-        return {**self.errors, **dict.fromkeys(self._skipped, skipped)}
+        return {**self._errors, **dict.fromkeys(self._skipped, skipped)}
 
     def raise_if_any(self) -> None:
         """Raise the error of the only failed stream, or `StreamsFailedError` if several failed."""
-        if len(self.errors) > 1:
-            raise StreamsFailedError(self.errors)
-        for error in self.errors.values():
+        if len(self._errors) > 1:
+            raise StreamsFailedError(self._errors)
+        for error in self._errors.values():
             raise error
 
     def _keep(self, name: str, error: Exception) -> None:
-        self.errors[name] = error
+        self._errors[name] = error
         self._progress.end(name, "failed")
         for location in traceback_locations(error):
             logger.debug("  at %s", location)
